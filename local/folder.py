@@ -1,0 +1,114 @@
+"""Any corpus that is a folder a speaker: ROOT/SPEAKER/**/*.{wav,flac,ogg,opus,mp3}.
+
+Speakers are split into train, dev and eval (80, 10 and 10 in a hundred, at least two each for dev and
+eval) by a seeded draw. Trials are all pairs of a set's utterances (of UTTERANCES of them in a larger set).
+If ROOT holds train/, dev/ and eval/ folders, that split is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+
+from local.augmentation import prepare_pools
+from pysteps.formats.atomic import write_text
+from pysteps.formats.errors import InputError, guarded
+from pysteps.formats.rng import generator
+from pysteps.formats.tables import invert, write_table
+
+SETS = ("train", "dev", "eval")
+KINDS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+UTTERANCES = 1000
+
+
+def find_speakers(root: Path) -> dict[str, list[Path]]:
+    """Speaker to its recordings, both sorted."""
+    found = {}
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        if len(folder.name.split()) != 1:
+            raise InputError("a speaker's name holds white space", where=folder, mend="rename the folder")
+        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in KINDS)
+        if files:
+            found[folder.name] = files
+    return found
+
+
+def split(speakers: Sequence[str], seed: int) -> dict[str, list[str]]:
+    """train, dev and eval by a seeded draw."""
+    order = sorted(speakers, key=lambda speaker: generator(seed, speaker, "split").random())
+    held = max(2, round(len(order) / 10))
+    if len(order) < 2 * held + 2:
+        raise InputError(
+            f"{len(order)} speakers are too few to split", mend="6 are the least, 100 a beginning"
+        )
+    return {
+        "dev": sorted(order[:held]),
+        "eval": sorted(order[held : 2 * held]),
+        "train": sorted(order[2 * held :]),
+    }
+
+
+def write_set(folder: Path, speakers: Mapping[str, Sequence[Path]]) -> dict[str, str]:
+    """wav.scp, utt2spk and spk2utt; returns utt2spk. Names of files below a speaker make the utterance's."""
+    wav, utt2spk = {}, {}
+    for speaker, files in speakers.items():
+        for file in files:
+            below = file.parts[len(file.parts) - 1 - file.parts[::-1].index(speaker) + 1 :]
+            utt = "-".join([speaker, *below[:-1], file.stem]).replace(" ", "_")
+            if utt in wav:
+                raise InputError(f"two recordings give the utterance {utt}", where=file, mend="rename one")
+            wav[utt], utt2spk[utt] = str(file), speaker
+    write_table(folder / "wav.scp", wav)
+    write_table(folder / "utt2spk", utt2spk)
+    write_table(folder / "spk2utt", invert(utt2spk))
+    print(f"{folder}: {len(wav)} recordings of {len(speakers)} speakers")
+    return utt2spk
+
+
+def write_trials(path: Path, utt2spk: Mapping[str, str], seed: int) -> None:
+    """All unordered pairs of at most UTTERANCES utterances, drawn so that speakers share them evenly."""
+    ranked = []
+    for speaker, utts in invert(utt2spk).items():
+        names = utts.split()
+        order = generator(seed, speaker, "trials").permutation(len(names))
+        ranked += [(int(rank), utt) for rank, utt in zip(order, names, strict=True)]
+    chosen = sorted(utt for _, utt in sorted(ranked)[:UTTERANCES])
+    lines = (
+        f"{one} {two} {'target' if utt2spk[one] == utt2spk[two] else 'nontarget'}\n"
+        for one, two in combinations(chosen, 2)
+    )
+    write_text(path, "".join(lines))
+
+
+def prepare(corpus: Path, data: Path, seed: int) -> None:
+    """Write data/{train,dev,eval} and the pools that augmentation draws from."""
+    if all((corpus / name).is_dir() for name in SETS):
+        sets = {name: find_speakers(corpus / name) for name in SETS}
+    else:
+        speakers = find_speakers(corpus)
+        sets = {
+            name: {who: speakers[who] for who in chosen}
+            for name, chosen in split(list(speakers), seed).items()
+        }
+    for name, speakers in sets.items():
+        utt2spk = write_set(data / name, speakers)
+        if name != "train":
+            write_trials(data / name / "trials", utt2spk, seed)
+    prepare_pools(Path("egs/mini/corpus"), data, seed)
+
+
+def main() -> None:
+    """``python local/folder.py --corpus FOLDER --data FOLDER``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    guarded(lambda: prepare(Path(os.path.abspath(options.corpus)), options.data, options.seed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Stage 3: copies of training speech with noise, music, babble and reverberation."""

@@ -1,0 +1,6 @@
+"""The command line of stage backend: see pysteps.formats.command."""
+
+from ..formats.command import main
+from . import stage
+
+main(stage)

@@ -1,0 +1,101 @@
+"""Which chunk goes where: a seeded plan from the lists alone, before any feature is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..formats.errors import InputError
+from ..formats.rng import generator
+
+
+@dataclass(frozen=True)
+class Source:
+    """One utterance that chunks can be cut from. ``of`` is the clean utterance (itself, or a copy's)."""
+
+    data: str
+    utt: str
+    of: str
+    speaker: str
+    frames: int
+
+
+@dataclass(frozen=True)
+class ArchivePlan:
+    """An archive: chunk ``i`` is ``frames`` voiced frames of source ``source[i]`` from ``start[i]`` on."""
+
+    name: str
+    frames: int
+    source: np.ndarray
+    start: np.ndarray
+
+
+def hold_out(sources: Sequence[Source], share: float, seed: int) -> set[str]:
+    """Clean utterances that are held out of training together with all their copies.
+
+    They are spread over the speakers: ``share`` of the utterances, at most one a speaker, none of a
+    speaker with fewer than three.
+    """
+    clean: dict[str, list[str]] = {}
+    for source in sources:
+        if source.utt == source.of:
+            clean.setdefault(source.speaker, []).append(source.utt)
+    able = sorted(speaker for speaker, utts in clean.items() if len(utts) >= 3)
+    wanted = min(len(able), max(1, round(share * sum(map(len, clean.values()))))) if share > 0 else 0
+    rng = generator(seed, "speakers", "held-out")
+    chosen = [able[index] for index in sorted(rng.permutation(len(able))[:wanted])]
+    return {sorted(clean[s])[generator(seed, s, "held-out").integers(len(clean[s]))] for s in chosen}
+
+
+def plan_training(
+    sources: Sequence[Source], shortest: int, longest: int, repeats: float, per_archive: int, seed: int
+) -> list[ArchivePlan]:
+    """Archives whose chunks together take every voiced frame ``repeats`` times on average.
+
+    Every source of at least ``shortest`` frames gives at least one chunk. Chunks are shuffled over all
+    archives; an archive's length is drawn from [shortest, longest] frames; a chunk whose utterance is
+    shorter than the archive's length moves to an archive that it fits. Memory: a few numbers a chunk.
+    """
+    frames = np.asarray([source.frames for source in sources], np.int64)
+    usable = np.flatnonzero(frames >= shortest)
+    if not len(usable):
+        raise InputError(f"no utterance has {shortest} voiced frames", mend="lower --egs.min_seconds")
+    rng = generator(seed, "chunks", "plan")
+    expected = frames[usable] * repeats / ((shortest + longest) / 2)
+    counts = np.maximum(1, np.floor(expected + rng.random(len(usable))).astype(np.int64))
+    slots = rng.permutation(np.repeat(usable, counts))
+    archives = max(1, round(len(slots) / per_archive))
+    lengths = np.sort(_lengths(rng, archives, shortest, longest, int(frames.max())))
+    place = rng.permutation(np.arange(len(slots)) % archives)
+    # Archives are sorted by length, so those a chunk fits are the first `fitting` ones.
+    fitting = np.searchsorted(lengths, frames[slots], side="right")
+    moved = place >= fitting
+    place[moved] = (rng.random(int(moved.sum())) * fitting[moved]).astype(np.int64)
+    order = rng.permutation(archives)  # so that an archive's number says nothing about its length
+    plans = []
+    for archive in range(archives):
+        mine = slots[place == archive]
+        length = int(lengths[archive])
+        start = (rng.random(len(mine)) * (frames[mine] - length + 1)).astype(np.int64)
+        plans.append(ArchivePlan(f"train.{order[archive] + 1}", length, mine, start))
+    return sorted((plan for plan in plans if len(plan.source)), key=lambda plan: int(plan.name.split(".")[1]))
+
+
+def _lengths(rng: np.random.Generator, archives: int, shortest: int, longest: int, top: int) -> np.ndarray:
+    # Stratified, so that few archives still cover the range; one archive of the shortest length always
+    # stands open for the utterances that fit nowhere else.
+    share = (np.arange(archives) + rng.random(archives)) / archives
+    lengths = shortest + np.floor(share * (min(longest, top) - shortest + 1)).astype(np.int64)
+    lengths[0] = shortest
+    return lengths
+
+
+def plan_validation(sources: Sequence[Source], length: int) -> ArchivePlan | None:
+    """The middle ``length`` frames (or the shortest utterance's) of every held-out utterance."""
+    if not sources:
+        return None
+    length = min(length, min(source.frames for source in sources))
+    start = np.asarray([(source.frames - length) // 2 for source in sources], np.int64)
+    return ArchivePlan("valid.1", length, np.arange(len(sources)), start)

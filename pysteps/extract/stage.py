@@ -1,0 +1,110 @@
+"""Stage 7, extract: x-vectors of whole utterances and of speakers, and the baseline's vectors beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..formats import arks
+from ..formats.drops import conclude_drops
+from ..formats.run import Run
+from ..formats.shards import Tables
+from ..formats.stamps import Unit
+from ..formats.tables import invert, read_table, write_table
+
+NAME = "extract"
+VERSION = 1
+TABLES = ("xvector.scp", "baseline.scp", "dropped")
+
+
+def folder_of(run: Run, name: str) -> Path:
+    """exp/TAG/xvectors/SET."""
+    return run.exp / "xvectors" / name
+
+
+def units(run: Run) -> list[Unit]:
+    """One unit a recorded set."""
+    found = []
+    for name in run.base_sets:
+        features, folder = run.of("features", name), folder_of(run, name)
+        found.append(
+            Unit(
+                name=name,
+                stage=NAME,
+                folder=folder,
+                version=VERSION,
+                options=run.options[NAME],
+                inputs=(
+                    run.exp / "model" / "model.safetensors",
+                    run.exp / "model" / "model.json",
+                    features / "feats.scp",
+                    features / "contract.json",
+                ),
+                upstream=(features / ".features.done.json",),
+                outputs=tuple(folder / table for table in (*TABLES[:2], "spk_xvector.scp")),
+            )
+        )
+    return found
+
+
+def items(run: Run, unit: Unit) -> list[str]:
+    """What stage features kept; a set whose features are not the model's is refused."""
+    from ..features.contract import read, refuse_mismatch
+    from ..models.model import read_description
+
+    folder = run.of("features", unit.name)
+    refuse_mismatch(read_description(run.exp / "model")["features"], read(folder), folder)
+    return sorted(read_table(folder / "feats.scp"))
+
+
+def shard_size(run: Run) -> int:
+    """Utterances a shard."""
+    return run.options[NAME]["shard_utterances"]
+
+
+def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
+    """Embed a shard's utterances."""
+    import torch
+
+    from ..features.voiced import VoicedFeatures
+    from ..models.model import embed, load_model
+    from .vectors import embed_all, mean_and_deviation
+
+    torch.set_num_threads(1)
+    model = load_model(run.exp / "model").to("cuda" if torch.cuda.is_available() else "cpu")
+    options = run.options[NAME]
+
+    def do(unit: Unit, number: int, utts: list[str]) -> Tables:
+        features, baseline, dropped = {}, {}, {}
+        with VoicedFeatures(run, unit.name) as voiced:
+            for utt in utts:
+                matrix = voiced.matrix(utt)
+                if len(matrix) < model.min_frames:
+                    dropped[utt] = f"{len(matrix)} voiced frames, the network needs {model.min_frames}"
+                    continue
+                features[utt], baseline[utt] = matrix, mean_and_deviation(voiced.raw(utt))
+        vectors = embed_all(
+            features, lambda batch: embed(model, batch), options["batch_size"], options["max_frames"]
+        )
+        scps = {}
+        for name, table in (("xvector", vectors), ("baseline", baseline)):
+            with arks.writing(unit.folder / f"{name}.{number}.ark") as writer:
+                for utt in sorted(table):
+                    writer.array(utt, table[utt])
+            scps[f"{name}.scp"] = writer.scp
+        return {**scps, "dropped": dropped}
+
+    return do
+
+
+def conclude(run: Run, unit: Unit) -> None:
+    """Average each speaker's x-vectors and count what was dropped."""
+    table = read_table(unit.folder / "xvector.scp")
+    utt2spk = run.set(unit.name).utt2spk()
+    with arks.Archive() as archive, arks.writing(unit.folder / "spk_xvector.ark") as writer:
+        for speaker, utts in invert({utt: utt2spk[utt] for utt in table}).items():
+            writer.array(speaker, np.mean([archive.array(table[utt], utt) for utt in utts.split()], axis=0))
+    write_table(unit.folder / "spk_xvector.scp", writer.scp)
+    conclude_drops(run.set(unit.name), NAME, unit.folder / "dropped", run.options[NAME]["max_dropped"])

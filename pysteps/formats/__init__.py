@@ -1,0 +1,1 @@
+"""The ground of every stage: tables, archives, data directories, stamps, shards, errors."""

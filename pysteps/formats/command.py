@@ -1,0 +1,136 @@
+"""The command lines of the stages: plan, job and gather for sharded ones, run for the others."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from . import shards
+from .errors import InputError, guarded
+from .run import Run
+from .stamps import Unit
+
+
+class Sharded(Protocol):
+    """What a sharded stage's module offers."""
+
+    NAME: str
+    TABLES: Sequence[str]
+
+    @staticmethod
+    def units(run: Run) -> list[Unit]:
+        """One unit a data set."""
+
+    @staticmethod
+    def items(run: Run, unit: Unit) -> list[str]:
+        """The unit's items in order."""
+
+    @staticmethod
+    def shard_size(run: Run) -> int:
+        """Items a shard."""
+
+    @staticmethod
+    def worker(run: Run) -> Callable[[Unit, int, list[str]], shards.Tables]:
+        """Load what a job needs once; return the function that does one shard."""
+
+    @staticmethod
+    def conclude(run: Run, unit: Unit) -> None:
+        """Look at what was gathered (drop lists, contracts)."""
+
+
+class Single(Protocol):
+    """What a stage that is one piece of work a unit offers."""
+
+    NAME: str
+
+    @staticmethod
+    def units(run: Run) -> list[Unit]:
+        """The pieces."""
+
+    @staticmethod
+    def do(run: Run, unit: Unit) -> None:
+        """Do one."""
+
+
+def _stale(units: list[Unit]) -> Iterator[Unit]:
+    # Asked one by one: the last unit of a stage may read what the first ones write.
+    for unit in units:
+        reason = unit.stale()
+        if reason is not None:
+            for path in unit.inputs:
+                if not path.is_file():
+                    raise InputError("missing", where=path, mend="run the stage that writes it")
+            print(f"{unit.stage} {unit.name}: {reason}", file=sys.stderr)
+            yield unit
+
+
+def plan(stage: Sharded, run: Run) -> int:
+    """Plan every stale unit; returns how many shards wait."""
+    return sum(
+        shards.plan(unit, stage.items(run, unit), stage.shard_size(run))
+        for unit in _stale(stage.units(run))
+    )
+
+
+def job(stage: Sharded, run: Run, number: int, jobs: int) -> None:
+    """Do one job's share of the waiting shards."""
+    units = [unit for unit in stage.units(run) if (unit.folder / "shards" / "plan.json").is_file()]
+    shards.run(units, number, jobs, stage.worker(run), f"{stage.NAME} job {number}/{jobs}")
+
+
+def gather(stage: Sharded, run: Run) -> None:
+    """Join the shards of every unit that has no fresh stamp, and stamp it."""
+    for unit in stage.units(run):
+        if unit.stale() is not None:
+            counts = shards.gather(unit, stage.TABLES)
+            stage.conclude(run, unit)
+            unit.done()
+            said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+            print(f"{stage.NAME} {unit.name}: {said}", file=sys.stderr)
+
+
+def single(stage: Single, run: Run) -> None:
+    """Do every stale unit."""
+    for unit in _stale(stage.units(run)):
+        unit.forget()
+        start = time.monotonic()
+        stage.do(run, unit)
+        unit.done()
+        print(f"{stage.NAME} {unit.name}: done in {time.monotonic() - start:.1f} s", file=sys.stderr)
+
+
+def main(stage: Sharded | Single) -> None:
+    """``python -m pysteps.STAGE plan|job|gather|run --run FILE``."""
+    parser = argparse.ArgumentParser(prog=f"python -m pysteps.{stage.NAME}", description=stage.__doc__)
+    sharded = hasattr(stage, "worker")
+    parser.add_argument("verb", choices=("plan", "job", "gather") if sharded else ("run",))
+    parser.add_argument("--run", required=True, help="the resolved run: exp/TAG/run.json")
+    if sharded:
+        parser.add_argument("--job", type=int, default=1, help="which job this is, from 1")
+        parser.add_argument("--jobs", type=int, default=1, help="how many jobs there are")
+    if not sharded or "plan" in sys.argv[1:2]:
+        parser.add_argument("--force", action="store_true", help="redo what is fresh")
+    options = parser.parse_args()
+
+    def work() -> None:
+        run = Run.load(options.run)
+        if getattr(options, "force", False):
+            for unit in stage.units(run):
+                unit.forget()
+                shutil.rmtree(unit.folder / "shards", ignore_errors=True)
+                if hasattr(stage, "reset"):
+                    stage.reset(run, unit)
+        if options.verb == "plan":
+            print(plan(stage, run))  # the step reads this number
+        elif options.verb == "job":
+            job(stage, run, options.job, options.jobs)
+        elif options.verb == "gather":
+            gather(stage, run)
+        else:
+            single(stage, run)
+
+    guarded(work)

@@ -1,0 +1,177 @@
+"""Data directories: reading, checking and mending them as Kaldi's validate and fix scripts do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from . import tables
+from .errors import InputError
+
+
+class DataSet:
+    """A Kaldi data directory.
+
+    ``folder`` holds wav.scp and utt2spk (sorted), perhaps segments, spk2gender, utt2LABEL, trials,
+    trials.NAME and enrol (a model's utterances, averaged).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self.name = self.folder.name
+
+    def table(self, name: str) -> dict[str, str]:
+        """One table, by file name."""
+        return tables.read_table(self.folder / name)
+
+    def has(self, name: str) -> bool:
+        """Whether the set has this table."""
+        return (self.folder / name).is_file()
+
+    def utt2spk(self) -> dict[str, str]:
+        """Utterance to speaker."""
+        return self.table("utt2spk")
+
+    def segments(self) -> dict[str, tuple[str, float, float]]:
+        """Utterance to (recording, start, end) in seconds; empty when the set has no segments."""
+        if not self.has("segments"):
+            return {}
+        path, parsed = self.folder / "segments", {}
+        for line, utt, value in tables.read_lines(path):
+            fields = value.split()
+            try:
+                start, end = float(fields[1]), float(fields[2])
+            except (IndexError, ValueError):
+                raise InputError("not `utt recording start end`", where=path, line=line) from None
+            if not 0 <= start < end:
+                raise InputError(
+                    f"start {start} and end {end} are no interval", where=path, line=line, utt=utt
+                )
+            parsed[utt] = (fields[0], start, end)
+        return parsed
+
+    def trial_lists(self) -> dict[str, Path]:
+        """Name of a list (SET or SET.NAME) to its file."""
+        lists = {self.name: self.folder / "trials"} if self.has("trials") else {}
+        for path in sorted(self.folder.glob("trials.*")):
+            lists[f"{self.name}.{path.name.removeprefix('trials.')}"] = path
+        return lists
+
+    def dropped(self) -> dict[str, str]:
+        """Utterance to "stage reason" for what was given up so far."""
+        return self.table("dropped") if self.has("dropped") else {}
+
+    def remaining(self) -> list[str]:
+        """The utterances, sorted, less the dropped ones."""
+        gone = self.dropped()
+        return [utt for utt in sorted(self.utt2spk()) if utt not in gone]
+
+    def drop(self, stage: str, reasons: Mapping[str, str]) -> None:
+        """Set what ``stage`` gives up (it forgets what the same stage said before)."""
+        kept = {utt: reason for utt, reason in self.dropped().items() if reason.split()[0] != stage}
+        kept.update({utt: f"{stage} {reason}" for utt, reason in reasons.items()})
+        tables.write_table(self.folder / "dropped", kept)
+
+
+def mend(data: DataSet) -> list[str]:
+    """Put right what is safe to put right (order, spk2utt) and return a sentence for each change."""
+    said = []
+    for path in sorted(data.folder.iterdir()):
+        if not path.is_file() or path.name.startswith(".") or path.name.startswith(("trials", "dropped")):
+            continue
+        keys = tables.read_table(path, values=False)  # a key that comes twice is an error, never mended
+        if not tables.is_sorted(keys):
+            tables.write_table(path, keys)
+            said.append(f"{path}: was not sorted in the C locale; sorted it")
+    if data.has("utt2spk"):
+        inverse = tables.invert(data.utt2spk())
+        if not data.has("spk2utt") or tables.read_table(data.folder / "spk2utt") != inverse:
+            tables.write_table(data.folder / "spk2utt", inverse)
+            said.append(f"{data.folder / 'spk2utt'}: made from utt2spk")
+    return said
+
+
+def check(data: DataSet) -> None:
+    """Refuse a set whose tables do not belong together; the message names file, line and remedy.
+
+    Audio files are not opened here (stage audio does, and drops what it cannot read).
+    """
+    wav, utt2spk, segments = data.table("wav.scp"), data.utt2spk(), data.segments()
+    if not utt2spk:
+        raise InputError("no utterances", where=data.folder / "utt2spk", mend="prepare the corpus again")
+    known = segments or wav
+    table = "segments" if segments else "wav.scp"
+    _same(data, "utt2spk", utt2spk, table, known)
+    for utt, (recording, _, _) in segments.items():
+        if recording not in wav:
+            raise InputError(
+                f"recording {recording} is not in wav.scp",
+                where=data.folder / "segments",
+                utt=utt,
+                mend="add it",
+            )
+    speakers = set(utt2spk.values())
+    for name in sorted(path.name for path in data.folder.glob("utt2*") if path.name != "utt2spk"):
+        _subset(data, name, data.table(name), utt2spk, "utt2spk")
+    if data.has("spk2gender"):
+        _subset(data, "spk2gender", data.table("spk2gender"), dict.fromkeys(speakers, ""), "spk2utt")
+    models = data.table("enrol") if data.has("enrol") else {}
+    for model, members in models.items():
+        for utt in members.split():
+            if utt not in utt2spk:
+                raise InputError(f"utterance {utt} of model {model} is unknown", where=data.folder / "enrol")
+    for path in data.trial_lists().values():
+        _check_trials(path, utt2spk, models)
+
+
+def _line_of(path: Path, key: str) -> int:
+    return next(number for number, found, _ in tables.read_lines(path) if found == key)
+
+
+def _subset(data: DataSet, name: str, table: Iterable[str], known: Mapping[str, object], other: str) -> None:
+    for key in table:
+        if key not in known:
+            path = data.folder / name
+            raise InputError(
+                f"{key} is not in {other}",
+                where=path,
+                line=_line_of(path, key),
+                mend="add it there or remove it",
+            )
+
+
+def _same(
+    data: DataSet, one: str, first: Mapping[str, object], two: str, second: Mapping[str, object]
+) -> None:
+    _subset(data, one, first, second, two)
+    _subset(data, two, second, first, one)
+
+
+def _check_trials(path: Path, utt2spk: Mapping[str, str], models: Mapping[str, str]) -> None:
+    with open(path, encoding="utf-8") as handle:
+        for number, line in enumerate(handle, 1):
+            fields = line.split()
+            if len(fields) != 3:
+                raise InputError("not `enrol test target|nontarget`", where=path, line=number)
+            enrol, test = fields[1:] if fields[0] in ("0", "1") else fields[:2]
+            for utt, ok in ((enrol, enrol in utt2spk or enrol in models), (test, test in utt2spk)):
+                if not ok:
+                    raise InputError(
+                        f"the trial names {utt}, which the set does not have",
+                        where=path,
+                        line=number,
+                        mend="remove the trial or add the utterance",
+                    )
+
+
+def refuse_overlap(train: DataSet, others: Iterable[DataSet]) -> None:
+    """Refuse to let a speaker of a development or evaluation set into training."""
+    speakers = set(train.utt2spk().values())
+    for other in others:
+        shared = sorted(speakers & set(other.utt2spk().values()))
+        if shared:
+            raise InputError(
+                f"{len(shared)} speakers are in {train.name} and in {other.name}: {' '.join(shared[:5])} ...",
+                where=train.folder / "utt2spk",
+                mend="take them out of one of the two",
+            )

@@ -1,0 +1,16 @@
+"""The stages, in order, and what each reads and writes: the one table of them."""
+
+from __future__ import annotations
+
+STAGES = {
+    "prepare": "a raw corpus -> data/SET/{wav.scp,utt2spk,...,trials}",
+    "audio": "wav.scp -> one sample rate, utterances cut, 16-bit archives, utt2dur",
+    "vad": "audio -> vad.scp (frame decisions), utt2voiced",
+    "augment": "the training set -> copies with noise, music, babble, reverberation",
+    "features": "audio, vad -> feats.scp, cmvn.scp, utt2num_frames, contract.json",
+    "egs": "features -> shuffled chunks of random length",
+    "train": "egs -> exp/TAG: checkpoints, averaged model, curves",
+    "extract": "features, model -> xvector.scp, spk_xvector.scp",
+    "backend": "x-vectors -> centring, LDA, length norm, PLDA",
+    "score": "x-vectors, trials -> scores, EER, minDCF, DET, report.html",
+}

@@ -1,0 +1,96 @@
+"""A resolved run: every name and option that decides a result, and where things lie.
+
+The file (exp/TAG/run.json) is written by pysteps.recipe before the first stage and read by every stage.
+What does not change a result (--nj, --cmd, --ngpu) is not in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .atomic import write_text
+from .datadir import DataSet
+from .errors import InputError
+
+
+@dataclass(frozen=True)
+class Run:
+    """One recipe with its corpus, sets and options. Paths are relative to the repository or absolute."""
+
+    recipe: str
+    corpus: str
+    prepare: str
+    work: str
+    tag: str
+    egs_tag: str
+    train_set: str
+    dev_set: str
+    eval_sets: list[str]
+    names: dict[str, str]  # stage -> name of its conf file: the folder that its products lie in
+    options: dict[str, dict[str, Any]]  # stage -> resolved options
+    allow_pipes: bool = False
+    caution: str = ""  # what figures on this corpus cannot show, for the report
+
+    @staticmethod
+    def load(path: str | Path) -> Run:
+        """Read a run file."""
+        path = Path(path)
+        if not path.is_file():
+            raise InputError("no such run", where=path, mend="./run.sh writes it; see docs/recipes.md")
+        return Run(**json.loads(path.read_text("utf-8")))
+
+    def save(self) -> Path:
+        """Write the run file if it would change, and return its path."""
+        path = self.exp / "run.json"
+        text = json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+        if not path.is_file() or path.read_text("utf-8") != text:
+            write_text(path, text)
+        return path
+
+    @property
+    def data(self) -> Path:
+        """data/, the sets."""
+        return Path(self.work) / "data"
+
+    @property
+    def exp(self) -> Path:
+        """exp/TAG/, the model and what is made with it."""
+        return Path(self.work) / "exp" / self.tag
+
+    @property
+    def egs(self) -> Path:
+        """exp/egs/TAG/, the training chunks."""
+        return Path(self.work) / "exp" / "egs" / self.egs_tag
+
+    def set(self, name: str) -> DataSet:
+        """A data directory by name."""
+        return DataSet(self.data / name)
+
+    @property
+    def base_sets(self) -> list[str]:
+        """The recorded sets: training, development, evaluation."""
+        return [self.train_set, self.dev_set, *self.eval_sets]
+
+    @property
+    def copies(self) -> dict[str, str]:
+        """Augmented set -> kind of augmentation, copies of the training set."""
+        return {f"{self.train_set}_{kind}": kind for kind in self.options["augment"]["kinds"]}
+
+    def of(self, stage: str, name: str) -> Path:
+        """Where ``stage`` (audio, vad or features) keeps what it makes of the set ``name``."""
+        room = "feats" if stage == "features" else stage
+        return self.data / name / room / self.names[stage]
+
+    def audio_scp(self, name: str) -> Path:
+        """The table that audio is read from: stage audio's, or a copy's own beside its ``augment`` table."""
+        return self.data / name / "wav.scp" if name in self.copies else self.of("audio", name) / "wav.scp"
+
+    def trial_lists(self) -> Iterator[tuple[str, str, Path]]:
+        """(set, list's name, file) of every trial list of the evaluation sets."""
+        for name in self.eval_sets:
+            for label, path in self.set(name).trial_lists().items():
+                yield name, label, path

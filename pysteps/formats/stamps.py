@@ -1,0 +1,90 @@
+"""Whether a piece of work is fresh: a hash of its options, of the lists it read and of its version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .atomic import write_text
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One piece of work with one stamp: a stage for one data set, one model, one trial list.
+
+    ``inputs`` must exist; ``upstream`` are stamps of earlier work, which count only if they are there
+    (--stage N needs none of them). All paths are as the run sees them, relative to the repository or
+    absolute. ``outputs`` must exist for the unit to be fresh.
+    """
+
+    name: str
+    stage: str
+    folder: Path
+    version: int
+    options: dict[str, Any]
+    inputs: tuple[Path, ...] = ()
+    upstream: tuple[Path, ...] = ()
+    outputs: tuple[Path, ...] = field(default=())
+
+    @property
+    def stamp(self) -> Path:
+        """Where the stamp lies."""
+        return self.folder / f".{self.stage}.done.json"
+
+    def content(self) -> dict[str, Any]:
+        """What the stamp must say for the unit to be fresh."""
+        paths = [*self.inputs, *(path for path in self.upstream if path.is_file())]
+        digests = {_short(path): digest(path) for path in paths}
+        plain = json.loads(json.dumps(self.options))  # tuples become lists, as they come back from the file
+        return {"version": self.version, "options": plain, "inputs": digests}
+
+    def key(self) -> str:
+        """A hash of ``content``: names the plan that half-finished work belongs to."""
+        return hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def stale(self) -> str | None:
+        """Why the unit must be redone, or None when it is fresh."""
+        for path in self.inputs:
+            if not path.is_file():
+                return f"{path} is missing"
+        if not self.stamp.is_file():
+            return "not done yet"
+        try:
+            then = json.loads(self.stamp.read_text("utf-8"))
+        except json.JSONDecodeError:
+            return "its stamp is damaged"
+        now = self.content()
+        if then.get("version") != now["version"]:
+            return f"made by version {then.get('version')} of the stage, now {now['version']}"
+        for kind in ("options", "inputs"):
+            for name in sorted({*then.get(kind, {}), *now[kind]}):
+                before, after = then.get(kind, {}).get(name), now[kind].get(name)
+                if before != after:
+                    change = f": {before} -> {after}" if kind == "options" else " changed"
+                    return f"{name}{change}"
+        for path in self.outputs:
+            if not path.exists():
+                return f"{path} is missing"
+        return None
+
+    def done(self) -> None:
+        """Write the stamp: the last thing after archives and tables."""
+        write_text(self.stamp, json.dumps(self.content(), sort_keys=True, indent=1) + "\n")
+
+    def forget(self) -> None:
+        """Remove the stamp: the first thing when the unit is redone."""
+        self.stamp.unlink(missing_ok=True)
+
+
+def _short(path: Path) -> str:
+    # Not the whole path: a work folder that is moved as a whole stays fresh.
+    return "/".join(path.parts[-4:])
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, shortened to 16 characters."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()[:16]

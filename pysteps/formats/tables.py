@@ -1,0 +1,76 @@
+"""Kaldi text tables: one ``key value...`` a line, sorted in the C locale, no key twice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from .atomic import replacing
+from .errors import InputError
+
+
+def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str]]:
+    """Yield (line number from 1, key, value) of a table; the value may be empty.
+
+    Raises InputError for a missing file, an empty line, a key without a name or bytes that are no UTF-8.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(
+            "no such table", where=path, mend="run the stage that writes it, or name another set"
+        )
+    number = 0
+    try:
+        with open(path, encoding="utf-8", newline="\n") as handle:
+            for number, line in enumerate(handle, 1):  # noqa: B007 - the number names a bad line below
+                text = line.rstrip("\r\n")
+                key, _, value = text.replace("\t", " ").partition(" ")
+                if not key:
+                    raise InputError("empty line or empty key", where=path, line=number, mend="remove it")
+                yield number, key, value.strip()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            "not UTF-8", where=path, line=number + 1, mend="convert the file to UTF-8"
+        ) from error
+
+
+def read_table(path: str | os.PathLike[str], *, values: bool = True) -> dict[str, str]:
+    """The table as a dictionary in file order; a key that comes twice is an error with its line.
+
+    With ``values`` (the default) a line that has only a key is an error too.
+    """
+    table: dict[str, str] = {}
+    for number, key, value in read_lines(path):
+        if key in table:
+            raise InputError(f"{key} is there twice", where=path, line=number, mend="keep one of them")
+        if values and not value:
+            raise InputError(
+                f"{key} has no value", where=path, line=number, mend="complete or remove the line"
+            )
+        table[key] = value
+    return table
+
+
+def is_sorted(keys: Iterable[str]) -> bool:
+    """Whether ``keys`` stand in C-locale order (code points order as UTF-8 bytes do)."""
+    previous = ""
+    for key in keys:
+        if key < previous:
+            return False
+        previous = key
+    return True
+
+
+def write_table(path: str | os.PathLike[str], table: Mapping[str, str]) -> None:
+    """Write ``table`` sorted by key, whole or not at all."""
+    with replacing(path) as handle:
+        handle.writelines(f"{key} {table[key]}\n" if table[key] else f"{key}\n" for key in sorted(table))
+
+
+def invert(utt2label: Mapping[str, str]) -> dict[str, str]:
+    """utt2spk to spk2utt: label -> its utterances, sorted, joined by a space."""
+    groups: dict[str, list[str]] = {}
+    for utt in sorted(utt2label):
+        groups.setdefault(utt2label[utt], []).append(utt)
+    return {label: " ".join(utts) for label, utts in groups.items()}

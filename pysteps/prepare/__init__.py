@@ -1,0 +1,1 @@
+"""Stage 0: a raw corpus becomes data directories, checked and mended."""

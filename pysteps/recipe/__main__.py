@@ -1,0 +1,96 @@
+"""What ./run.sh asks first: check the options, resolve the run, say what is fresh.
+
+Text for people goes to standard output; shell assignments for run.sh go to file descriptor 3.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from ..formats.errors import InputError, guarded
+from ..formats.names import STAGES
+from ..formats.run import Run
+from .options import Chosen, help_text, parse, stage_number
+
+
+def _gpus(wanted: str) -> int:
+    if wanted != "auto":
+        return _whole("ngpu", wanted, 0)
+    if shutil.which("nvidia-smi") is None:
+        return 0
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    return (
+        sum(line.startswith("GPU ") for line in listed.stdout.splitlines()) if listed.returncode == 0 else 0
+    )
+
+
+def _whole(name: str, text: str, least: int) -> int:
+    if not text.isdigit() or int(text) < least:
+        raise InputError(f"--{name} {text} is no whole number from {least}")
+    return int(text)
+
+
+def _recipes(root: Path) -> None:
+    from .resolve import VARIABLES, read_recipe
+
+    print(f"{'recipe':14s} {'hours':>8s} {'speakers':>8s}  {'licence':24s} expected EER; description")
+    for script in sorted(root.glob("egs/*/recipe.sh")):
+        say = {**VARIABLES, **read_recipe(script.parent)}
+        print(
+            f"{script.parent.name:14s} {say['hours']:>8s} {say['speakers']:>8s}  {say['licence']:24s} "
+            f"{say['expected']}; {say['description']}"
+        )
+
+
+def _settings(run: Run, chosen: Chosen, stages: list[str]) -> dict[str, str]:
+    from .status import fresh_stages
+
+    path = run.save()
+    fresh = [] if "force" in chosen.flags else fresh_stages(run, stages)
+    return {
+        "run": str(path),
+        "work": run.work,
+        "cmd": chosen.values.get("cmd", "local"),
+        "nj": str(_whole("nj", chosen.values.get("nj", str(os.cpu_count() or 1)), 1)),
+        "ngpu": str(_gpus(chosen.values.get("ngpu", "auto"))),
+        "first": stages[0],
+        "last": stages[-1],
+        "fresh": " ".join(fresh),
+        "force": "1" if "force" in chosen.flags else "",
+    }
+
+
+def main() -> None:
+    """Parse, then print help, status, plan or recipes, or hand the settings to run.sh."""
+    root = Path.cwd()
+    chosen = parse(sys.argv[1:])
+    if "help" in chosen.flags:
+        print(help_text())
+        return
+    if "recipes" in chosen.flags:
+        _recipes(root)
+        return
+    first = stage_number(chosen.values.get("stage", "prepare"))
+    last = stage_number(chosen.values.get("stop-stage", "score"))
+    if first > last:
+        raise InputError("--stage is behind --stop-stage: nothing would run")
+    stages = list(STAGES)[first : last + 1]
+    from .resolve import resolve
+
+    run = resolve(root, chosen)
+    if chosen.flags & {"status", "dry-run"}:
+        from .status import plan_text, table
+
+        print(table(run, stages) if "status" in chosen.flags else plan_text(run, stages))
+        return
+    with open(3, "w", encoding="utf-8") as settings:
+        for name, value in _settings(run, chosen, stages).items():
+            print(f"{name}={shlex.quote(value)}", file=settings)
+
+
+guarded(main)

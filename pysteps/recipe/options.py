@@ -1,0 +1,99 @@
+"""./run.sh's options: parsed, checked against what is known, the nearest known one named when not."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ..formats.errors import InputError
+from ..formats.names import STAGES
+
+HELP = {
+    "recipe": ("NAME", "the recipe: a folder of egs/ (default mini)"),
+    "corpus": ("FOLDER", "where the raw corpus lies (default: what the recipe says)"),
+    "stage": ("N|NAME", "first stage to run (default prepare); nothing earlier is run or needs a stamp"),
+    "stop-stage": ("N|NAME", "last stage to run (default score)"),
+    "nj": ("N", "jobs at once (default: the number of cores); changes no byte of any result"),
+    "cmd": ("NAME", "local, slurm, or a program that keeps Kaldi's contract (default local)"),
+    "ngpu": ("N|auto", "GPUs for training (default auto: those that are there)"),
+    "work": ("FOLDER", "where data/ and exp/ go (default egs/NAME)"),
+    "tag": ("NAME", "name of the model's folder in exp/ (default MODEL_FEATURES_TRAINING)"),
+}
+FLAGS = {
+    "allow-pipes": "run commands that wav.scp contains",
+    "status": "say which stages are done, stale or missing, and why",
+    "dry-run": "say what would run and the disk it needs",
+    "force": "redo the chosen stages even where they are fresh",
+    "recipes": "list the recipes",
+    "help": "print this text",
+}
+
+
+@dataclass
+class Chosen:
+    """What the command line said: options and flags by name, and --STAGE.key values in order."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    flags: set[str] = field(default_factory=set)
+    settings: list[tuple[str, str]] = field(default_factory=list)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint at the known name that looks most like ``name``."""
+    known = list(known)
+    found = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"did you mean {found[0]}?" if found else f"known: {', '.join(known)}"
+
+
+def parse(arguments: list[str]) -> Chosen:
+    """Split a command line; an unknown option or a missing value is an InputError."""
+    chosen, rest = Chosen(), list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            raise InputError(f"{word} is no option", mend="options begin with --; see ./run.sh --help")
+        name, equals, value = word[2:].partition("=")
+        if name in FLAGS and not equals:
+            chosen.flags.add(name)
+            continue
+        if name not in HELP and "." not in name:
+            known = [f"--{option}" for option in (*HELP, *FLAGS)]
+            raise InputError(f"unknown option --{name}", mend=nearest(f"--{name}", known))
+        if not equals:
+            if not rest:
+                raise InputError(f"--{name} needs a value", mend="see ./run.sh --help")
+            value = rest.pop(0)
+        if name in HELP:
+            chosen.values[name] = value
+        else:
+            chosen.settings.append((name, value))
+    return chosen
+
+
+def stage_number(text: str) -> int:
+    """A stage's number or name to its number."""
+    names = list(STAGES)
+    if text in names:
+        return names.index(text)
+    if text.isdigit() and int(text) < len(names):
+        return int(text)
+    raise InputError(
+        f"unknown stage {text}", mend=f"0 to {len(names) - 1}, or a name: {nearest(text, names)}"
+    )
+
+
+def help_text() -> str:
+    """What ./run.sh --help prints."""
+    lines = ["usage: ./run.sh [options] [--STAGE.key value ...]", "", "Stages:"]
+    lines += [f"  {number}  {name:9s} {what}" for number, (name, what) in enumerate(STAGES.items())]
+    lines += ["", "Options:"]
+    lines += [f"  --{name + ' ' + value:20s} {what}" for name, (value, what) in HELP.items()]
+    lines += [f"  --{name:20s} {what}" for name, what in FLAGS.items()]
+    lines += [
+        "",
+        "--STAGE.key value sets anything that conf/STAGE/*.yaml can set (also models: the architecture);",
+        "the command line goes before the recipe, the recipe before conf/. What a recipe may set:",
+        "docs/recipes.md.",
+    ]
+    return "\n".join(lines)

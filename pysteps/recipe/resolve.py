@@ -1,0 +1,200 @@
+"""From a recipe, conf/ and a command line to one resolved run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser
+
+from ..audio.options import AudioOptions
+from ..augment.options import AugmentOptions
+from ..backend.options import BackendOptions
+from ..egs.options import EgsOptions
+from ..extract.options import ExtractOptions
+from ..features.contract import FeaturesOptions
+from ..formats.errors import InputError
+from ..formats.run import Run
+from ..models.options import ModelOptions
+from ..prepare.options import PrepareOptions
+from ..score.options import ScoreOptions
+from ..train.options import TrainOptions
+from ..vad.options import VadOptions
+from .options import Chosen, nearest
+
+OPTIONS = {
+    "prepare": PrepareOptions,
+    "audio": AudioOptions,
+    "vad": VadOptions,
+    "augment": AugmentOptions,
+    "features": FeaturesOptions,
+    "egs": EgsOptions,
+    "models": ModelOptions,
+    "train": TrainOptions,
+    "extract": ExtractOptions,
+    "backend": BackendOptions,
+    "score": ScoreOptions,
+}
+# Said once, at the earliest stage that needs it, and taken over by the later one.
+INHERITED = {
+    "features.sample_rate": "audio.sample_rate",
+    "features.frame_length_ms": "vad.frame_length_ms",
+    "features.frame_shift_ms": "vad.frame_shift_ms",
+    "features.snip_edges": "vad.snip_edges",
+}
+# The conf file of a stage that a recipe does not name ("default" for those not listed).
+CONF = {
+    "audio": "16k",
+    "vad": "webrtc",
+    "augment": "musan",
+    "features": "fbank80",
+    "models": "ecapa512",
+    "train": "aam",
+}
+# What a recipe.sh may set beside the names of conf files, with defaults.
+VARIABLES = {
+    "description": "",
+    "corpus": "",
+    "prepare": "",
+    "train_set": "train",
+    "dev_set": "dev",
+    "eval_sets": "eval",
+    "options": "",
+    "hours": "",
+    "speakers": "",
+    "licence": "",
+    "expected": "",
+    "caution": "",
+}
+
+
+def read_recipe(folder: Path) -> dict[str, str]:
+    """The variables that egs/NAME/recipe.sh sets, by running it in an empty environment."""
+    script = folder / "recipe.sh"
+    if not script.is_file():
+        known = sorted(path.parent.name for path in folder.parent.glob("*/recipe.sh"))
+        raise InputError(f"no recipe {folder.name}", where=script, mend=nearest(folder.name, known))
+    done = subprocess.run(
+        ["bash", "-c", 'set -aeuo pipefail; . "$1"; env -0', "recipe", str(script)],
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise InputError(done.stderr.decode(errors="replace").strip(), where=script)
+    pairs = (item.partition("=") for item in done.stdout.decode().split("\0") if item)
+    skip = {"PATH", "LC_ALL", "PWD", "SHLVL", "_", "OLDPWD"}
+    variables = {name: value for name, _, value in pairs if name not in skip}
+    for name in variables:
+        if name not in VARIABLES and name not in OPTIONS:
+            raise InputError(
+                f"unknown variable {name}", where=script, mend=nearest(name, [*VARIABLES, *OPTIONS])
+            )
+    return variables
+
+
+def read_conf(folders: list[Path], stage: str, name: str) -> dict[str, Any]:
+    """conf/STAGE/NAME.yaml, of the recipe's own folder if it has one."""
+    for folder in folders:
+        path = folder / stage / f"{name}.yaml"
+        if path.is_file():
+            try:
+                content = yaml.safe_load(path.read_text("utf-8")) or {}
+            except yaml.YAMLError as error:
+                raise InputError(str(error), where=path) from error
+            known = {field.name for field in fields(OPTIONS[stage])}
+            for key in content:
+                if key not in known:
+                    raise InputError(f"unknown key {key}", where=path, mend=nearest(str(key), sorted(known)))
+            return content
+    known = sorted(path.stem for folder in folders for path in (folder / stage).glob("*.yaml"))
+    if name == "default" and not known:
+        return {}
+    raise InputError(f"no {stage} configuration {name}", where=folders[-1] / stage, mend=nearest(name, known))
+
+
+def _settings(chosen: Chosen, recipe: Mapping[str, str], where: Path) -> list[tuple[str, str]]:
+    from .options import parse
+
+    own = parse(shlex.split(recipe.get("options", "")))
+    if own.values or own.flags:
+        raise InputError("options may hold --STAGE.key values only", where=where)
+    return [*own.settings, *chosen.settings]
+
+
+def _check_setting(name: str) -> tuple[str, str]:
+    stage, _, key = name.partition(".")
+    if stage not in OPTIONS:
+        raise InputError(f"unknown option --{name}", mend=nearest(stage, OPTIONS))
+    known = [field.name for field in fields(OPTIONS[stage])]
+    if key not in known:
+        raise InputError(f"unknown option --{name}", mend=nearest(key, known))
+    if name in INHERITED:
+        raise InputError(f"--{name} follows --{INHERITED[name]}", mend=f"set --{INHERITED[name]}")
+    return stage, key
+
+
+def _typed(stage: str, values: dict[str, Any], settings: dict[str, str]) -> dict[str, Any]:
+    # jsonargparse gives every value its field's type, or says why it cannot.
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(OPTIONS[stage])
+    try:
+        parsed = parser.parse_object(values)
+        if settings:
+            words = [word for key, value in settings.items() for word in (f"--{key}", value)]
+            parsed = parser.parse_args(words, namespace=parsed)
+        return asdict(OPTIONS[stage](**parsed.as_dict()))
+    except InputError:
+        raise
+    except Exception as error:  # jsonargparse raises several kinds; its sentence is what the user needs
+        raise InputError(" ".join(str(error).split()), where=f"options of {stage}") from error
+
+
+def resolve(root: Path, chosen: Chosen) -> Run:
+    """The run of a recipe below ``root``; every option typed and checked."""
+    name = chosen.values.get("recipe", "mini")
+    folder = Path("egs") / name
+    recipe = read_recipe(root / folder)
+    settings: dict[str, dict[str, str]] = {stage: {} for stage in OPTIONS}
+    for option, value in _settings(chosen, recipe, folder / "recipe.sh"):
+        stage, key = _check_setting(option)
+        settings[stage][key] = value
+    names = {stage: recipe.get(stage, CONF.get(stage, "default")) for stage in OPTIONS if stage != "prepare"}
+    options: dict[str, dict[str, Any]] = {}
+    for stage in OPTIONS:
+        conf = (
+            {}
+            if stage == "prepare"
+            else read_conf([root / folder / "conf", root / "conf"], stage, names[stage])
+        )
+        for option, source in INHERITED.items():
+            above, key = source.split(".")
+            if option.startswith(f"{stage}."):
+                conf[option.split(".")[1]] = options[above][key]
+        options[stage] = _typed(stage, conf, settings[stage])
+    options["models"]["feature_dim"] = FeaturesOptions(**options["features"]).dim
+    tag = chosen.values.get("tag") or f"{names['models']}_{names['features']}_{names['train']}"
+    if "/" in tag or tag in (".", "..", "egs"):
+        raise InputError(f"--tag {tag} is no folder name")
+    variables = {**VARIABLES, **recipe}
+    return Run(
+        recipe=name,
+        corpus=chosen.values.get("corpus", variables["corpus"]),
+        prepare=variables["prepare"] or name,
+        work=chosen.values.get("work", str(folder)),
+        tag=tag,
+        egs_tag=f"{names['egs']}_{names['features']}_{names['vad']}",
+        train_set=variables["train_set"],
+        dev_set=variables["dev_set"],
+        eval_sets=variables["eval_sets"].split(),
+        names=names,
+        options=options,
+        allow_pipes="allow-pipes" in chosen.flags,
+        caution=variables["caution"],
+    )

@@ -1,0 +1,18 @@
+"""Trials, scores and what they say (no torch)."""
+
+from __future__ import annotations
+
+from .judge import compare, judge
+from .scorers import cosine_scores, plda_scores
+from .trials import Trials, read_scores, read_trials, write_scores
+
+__all__ = [
+    "Trials",
+    "compare",
+    "cosine_scores",
+    "judge",
+    "plda_scores",
+    "read_scores",
+    "read_trials",
+    "write_scores",
+]

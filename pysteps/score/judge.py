@@ -1,0 +1,151 @@
+"""From scores to the figures of results.json."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..formats.errors import InputError
+from ..metrics import act_dcf, cllr, interval, min_cllr, paired_eer, replicate, sweep_trials
+from .trials import Trials
+
+P_TARGETS = (0.01, 0.05, 0.001)
+
+
+def as_wrong(trials: Trials, scores: ArrayLike, dropped: Collection[str]) -> NDArray[np.float64]:
+    """``scores`` [N] with trials of ``dropped`` ids as wrong as can be: targets -inf, non-targets +inf.
+
+    What stood there (NaN, a placeholder) does not matter; elsewhere a score must be finite.
+    """
+    values = np.array(scores, dtype=np.float64)
+    if values.shape != (len(trials),):
+        raise InputError(f"{len(values)} scores for {len(trials)} trials", where=trials.source)
+    lost = trials.touches(dropped)
+    values[lost] = np.where(trials.is_target[lost], -np.inf, np.inf)
+    bad = ~np.isfinite(values) & ~lost
+    if bad.any():
+        one, two = trials.pair(int(np.flatnonzero(bad)[0]))
+        raise InputError(f"{bad.sum()} scores are not finite, first {one} {two}", where=trials.source)
+    return values
+
+
+def speaker_codes(
+    trials: Trials, speaker_of: Mapping[str, str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of the two speakers of each trial, in the speakers' sorted order.
+
+    An id without a speaker, and a label that contradicts the speakers, are an InputError.
+    """
+    for one in (*trials.enrol_ids, *trials.test_ids):
+        if one not in speaker_of:
+            raise InputError(f"{one} has no speaker", where=trials.source, mend="add it to utt2spk")
+    names = sorted({speaker_of[one] for one in (*trials.enrol_ids, *trials.test_ids)})
+    number = {name: index for index, name in enumerate(names)}
+    enrol = np.array([number[speaker_of[one]] for one in trials.enrol_ids])[trials.enrol]
+    test = np.array([number[speaker_of[one]] for one in trials.test_ids])[trials.test]
+    odd = np.flatnonzero((enrol == test) != trials.is_target)
+    if len(odd):
+        one, two = trials.pair(int(odd[0]))
+        said = "target" if trials.is_target[odd[0]] else "nontarget"
+        raise InputError(
+            f"{len(odd)} trials contradict utt2spk, the first: {one} {two} {said}, "
+            f"speakers {speaker_of[one]} and {speaker_of[two]}",
+            where=trials.source,
+            line=int(odd[0]) + 1,
+        )
+    return enrol, test
+
+
+def _lost(trials: Trials, dropped: Collection[str], max_dropped: float) -> int:
+    lost = int(trials.touches(dropped).sum())
+    if lost > max_dropped * len(trials):
+        raise InputError(
+            f"{lost} of {len(trials)} trials are of dropped utterances, above {max_dropped:.2%}",
+            where=trials.source,
+            mend="see the set's dropped file, or raise the share",
+        )
+    return lost
+
+
+def judge(
+    trials: Trials,
+    scores: ArrayLike,
+    dropped: Collection[str],
+    utt2spk: Mapping[str, str],
+    seed: int,
+    *,
+    replicates: int = 1000,
+    max_dropped: float = 1.0,
+    likelihood_ratios: bool = False,
+) -> dict[str, Any]:
+    """All figures of one list of scores, ready for JSON.
+
+    ``scores`` [N]; ``dropped`` ids, whose trials are counted and scored as wrong (above the share
+    ``max_dropped`` an InputError); ``utt2spk`` knows every id, enrolled models too. EER in percent,
+    normalised minDCF with unit costs, 95 % intervals by bootstrap over speakers. ``threshold`` is null
+    when the rates meet among dropped trials. With ``likelihood_ratios`` actDCF, Cllr and its minimum
+    are added (Cllr is null, for infinite, with dropped trials).
+    """
+    values = as_wrong(trials, scores, dropped)
+    lost = _lost(trials, dropped, max_dropped)
+    enrol, test = speaker_codes(trials, utt2spk)
+    label = trials.is_target
+    curve = sweep_trials(values, label, infinite=True)
+    drawn = replicate(
+        values, label, enrol, test, p_targets=P_TARGETS, replicates=replicates, seed=seed, infinite=True
+    )
+    rate, threshold = curve.eer()
+    result: dict[str, Any] = {
+        "eer": 100 * rate,
+        "eer_ci": [100 * end for end in interval(drawn.eer)],
+        "threshold": _number(threshold),
+        "min_dcf": {f"{p:g}": curve.min_dcf(p) for p in P_TARGETS},
+        "min_dcf_ci": {f"{p:g}": list(interval(drawn.min_dcf[p])) for p in P_TARGETS},
+        "targets": int(label.sum()),
+        "nontargets": int((~label).sum()),
+        "speakers": len(np.union1d(enrol, test)),
+        "dropped_trials": lost,
+    }
+    if likelihood_ratios:
+        tar, non = values[label], values[~label]
+        result["act_dcf"] = {f"{p:g}": act_dcf(tar, non, p, infinite=True) for p in P_TARGETS}
+        result["cllr"] = _number(cllr(tar, non, infinite=True))
+        result["min_cllr"] = min_cllr(tar, non, infinite=True)
+    return result
+
+
+def compare(
+    trials: Trials,
+    first: ArrayLike,
+    second: ArrayLike,
+    dropped: Collection[str],
+    utt2spk: Mapping[str, str],
+    seed: int,
+    *,
+    replicates: int = 1000,
+) -> dict[str, Any]:
+    """EER of ``first`` minus (and over) that of ``second`` on the same trials, the same speakers drawn.
+
+    Differences in percentage points; intervals are of 95 %.
+    """
+    enrol, test = speaker_codes(trials, utt2spk)
+    label, rates, drawn = trials.is_target, [], []
+    for scores in (first, second):
+        values = as_wrong(trials, scores, dropped)
+        rates.append(sweep_trials(values, label, infinite=True).eer().rate)
+        bootstrap = replicate(values, label, enrol, test, replicates=replicates, seed=seed, infinite=True)
+        drawn.append(bootstrap.eer)
+    paired = paired_eer(drawn[0], drawn[1], (rates[0], rates[1]))
+    return {
+        "eer_difference": 100 * paired.difference,
+        "eer_difference_ci": [100 * end for end in paired.difference_ci],
+        "eer_ratio": _number(paired.ratio),
+        "eer_ratio_ci": [_number(end) for end in paired.ratio_ci],
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None  # JSON knows no infinity

@@ -1,0 +1,1 @@
+"""Stage 6, train. Importing the package costs nothing: torch comes in with ``train.loop``."""

@@ -1,0 +1,26 @@
+"""What each epoch came to: curves.jsonl, and TensorBoard events for those who watch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..formats.atomic import write_text
+
+
+def write_curves(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """One JSON object a line, an epoch each; the whole file is written anew."""
+    write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def write_events(line: Mapping[str, Any], folder: Path) -> None:
+    """An epoch's numbers as TensorBoard scalars; an epoch that is done again replaces itself."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    epoch = int(line["epoch"])
+    with SummaryWriter(str(folder), purge_step=epoch) as writer:
+        for key, value in line.items():
+            if key != "epoch":
+                writer.add_scalar(f"train/{key}", value, epoch)

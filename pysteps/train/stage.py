@@ -1,0 +1,100 @@
+"""Stage 6, train: a network and its loss on the egs, judged every epoch on the development speakers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..formats.atomic import write_text
+from ..formats.run import Run
+from ..formats.stamps import Unit
+from ..formats.tables import read_table
+
+NAME = "train"
+VERSION = 1
+
+
+def units(run: Run) -> list[Unit]:
+    """One unit: the model."""
+    dev = run.of("features", run.dev_set)
+    return [
+        Unit(
+            name=run.tag,
+            stage=NAME,
+            folder=run.exp,
+            version=VERSION,
+            options={**run.options[NAME], "models": run.options["models"]},
+            inputs=(
+                run.egs / "egs.json",
+                run.egs / "speakers",
+                dev / "feats.scp",
+                run.data / run.dev_set / "utt2spk",
+            ),
+            upstream=(run.egs / ".egs.done.json", dev / ".features.done.json"),
+            outputs=(run.exp / "model" / "model.safetensors", run.exp / "model" / "model.json"),
+        )
+    ]
+
+
+def reset(run: Run, unit: Unit) -> None:
+    """Forget checkpoints: --force trains from the beginning."""
+    shutil.rmtree(run.exp / "checkpoints", ignore_errors=True)
+
+
+class DevelopmentSet:
+    """Development utterances and all their pairs, at most ``limit`` utterances (evenly chosen)."""
+
+    def __init__(self, run: Run, limit: int = 500) -> None:
+        self._run = run
+        utts = sorted(read_table(run.of("features", run.dev_set) / "feats.scp"))
+        utts = [utts[round(index)] for index in np.linspace(0, len(utts) - 1, min(limit, len(utts)))]
+        utt2spk = run.set(run.dev_set).utt2spk()
+        speakers = np.unique([utt2spk[utt] for utt in utts], return_inverse=True)[1]
+        self.enrol, self.test = np.triu_indices(len(utts), 1)
+        self.target = speakers[self.enrol] == speakers[self.test]
+        self._utts = utts
+
+    def utterances(self) -> Iterator[tuple[str, np.ndarray]]:
+        """(utterance, features [time, feature]) in the order that ``trials`` counts them."""
+        from ..features.voiced import VoicedFeatures
+
+        with VoicedFeatures(self._run, self._run.dev_set) as voiced:
+            for utt in self._utts:
+                yield utt, voiced.matrix(utt)
+
+    @property
+    def trials(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Indices of the two utterances of every pair, and whether it is a target pair."""
+        return self.enrol, self.test, self.target
+
+
+def do(run: Run, unit: Unit) -> None:
+    """Train, or go on where an interrupted training of the same options stopped."""
+    from ..egs.source import EgsFolder
+    from ..features.contract import read
+    from ..models.options import ModelOptions
+    from .loop import run_training
+    from .options import TrainOptions
+
+    if int(os.environ.get("RANK", "0")) == 0:
+        _keep_or_clear(run, unit.key())
+    run_training(
+        TrainOptions(**run.options[NAME]),
+        ModelOptions(**run.options["models"]),
+        EgsFolder(run.egs),
+        DevelopmentSet(run),
+        run.exp,
+        read(run.egs),
+    )
+
+
+def _keep_or_clear(run: Run, key: str) -> None:
+    # Checkpoints of other options, egs or code versions are no beginning for this training.
+    path = run.exp / "checkpoints" / "key"
+    if path.is_file() and path.read_text("utf-8").strip() == key:
+        return
+    shutil.rmtree(run.exp / "checkpoints", ignore_errors=True)
+    write_text(path, key + "\n")

@@ -1,0 +1,79 @@
+"""Stage 2, vad: a decision for every feature frame of every recorded utterance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..formats import arks
+from ..formats.drops import conclude_drops
+from ..formats.run import Run
+from ..formats.shards import Tables
+from ..formats.stamps import Unit
+from ..formats.tables import read_table
+
+NAME = "vad"
+VERSION = 1
+TABLES = ("vad.scp", "utt2voiced", "utt2num_voiced", "dropped")
+
+
+def units(run: Run) -> list[Unit]:
+    """One unit a recorded set (copies inherit the decisions)."""
+    return [
+        Unit(
+            name=name,
+            stage=NAME,
+            folder=run.of(NAME, name),
+            version=VERSION,
+            options=run.options[NAME],
+            inputs=(run.audio_scp(name),),
+            upstream=(run.of("audio", name) / ".audio.done.json",),
+            outputs=tuple(run.of(NAME, name) / table for table in TABLES[:3]),
+        )
+        for name in run.base_sets
+    ]
+
+
+def items(run: Run, unit: Unit) -> list[str]:
+    """What stage audio could read."""
+    return sorted(read_table(run.audio_scp(unit.name)))
+
+
+def shard_size(run: Run) -> int:
+    """Utterances a shard."""
+    return run.options[NAME]["shard_utterances"]
+
+
+def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
+    """Decide a shard's frames; an utterance without enough voiced frames is dropped."""
+    import numpy as np
+
+    from ..audio.convert import Recordings
+    from .decide import decider
+    from .options import VadOptions
+
+    options = VadOptions(**run.options[NAME])
+    decide = decider(options)
+
+    def do(unit: Unit, number: int, utts: list[str]) -> Tables:
+        seconds, frames, dropped = {}, {}, {}
+        with (
+            Recordings(run.audio_scp(unit.name)) as recordings,
+            arks.writing(unit.folder / f"vad.{number}.ark") as writer,
+        ):
+            for utt in utts:
+                voiced = decide(*recordings.samples(utt))
+                count = int(voiced.sum())
+                if count < options.min_voiced:
+                    dropped[utt] = f"{count} voiced frames of {len(voiced)}, wanted {options.min_voiced}"
+                    continue
+                writer.array(utt, voiced.astype(np.float32))
+                frames[utt] = str(count)
+                seconds[utt] = f"{count * options.frame_shift_ms / 1000:.2f}"
+        return {"vad.scp": writer.scp, "utt2voiced": seconds, "utt2num_voiced": frames, "dropped": dropped}
+
+    return do
+
+
+def conclude(run: Run, unit: Unit) -> None:
+    """Count what was dropped; too large a share stops the stage."""
+    conclude_drops(run.set(unit.name), NAME, unit.folder / "dropped", run.options[NAME]["max_dropped"])

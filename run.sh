@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# From a raw corpus to EER and a report, in stages. ./run.sh --help says the options.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. ./path.sh
+
+exec 4>&1
+settings=$(python -m pysteps.recipe "$@" 3>&1 >&4) # text for people passes by on descriptor 4
+[[ -n $settings ]] || exit 0                       # --help, --status, --dry-run, --recipes
+eval "$settings"                                   # run work cmd nj ngpu first last fresh force
+
+. steps/lock.sh # one run a work folder; jobs inherit the lock
+lock "$work"
+
+# stage NAME: run steps/NAME.sh if it is among the chosen ones and not fresh, and note its seconds.
+started='' ended=''
+stage() {
+  [[ $1 != "$first" ]] || started=1
+  [[ -n $started && -z $ended ]] || return 0
+  [[ $1 != "$last" ]] || ended=1
+  if [[ " $fresh " == *" $1 "* ]]; then
+    echo "$1: fresh"
+    return 0
+  fi
+  echo "$1: $(date +%H:%M:%S)"
+  local began=$EPOCHREALTIME
+  die_with_me "steps/$1.sh" --run "$run" --cmd "$cmd" --nj "$nj" --ngpu "$ngpu" ${force:+--force}
+  mkdir -p "${run%/*}/seconds"
+  awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f\n", b - a }' >"${run%/*}/seconds/$1"
+}
+
+stage prepare  # 0  a raw corpus           -> data/SET/{wav.scp,utt2spk,...,trials}
+stage audio    # 1  wav.scp                -> one sample rate, utterances cut, utt2dur
+stage vad      # 2  audio                  -> vad.scp, utt2voiced
+stage augment  # 3  the training set       -> copies with noise, music, babble, rooms
+stage features # 4  audio, vad             -> feats.scp, cmvn.scp, contract.json
+stage egs      # 5  features               -> shuffled chunks of random length
+stage train    # 6  egs                    -> checkpoints, averaged model, curves
+stage extract  # 7  features, model        -> xvector.scp, spk_xvector.scp
+stage backend  # 8  x-vectors              -> centring, LDA, length norm, PLDA
+stage score    # 9  x-vectors, trials      -> scores, EER, minDCF, DET, report.html
+
+if [[ $last == score ]]; then
+  python -m pysteps.score summary --run "$run"
+fi

@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Stage 1, audio: one sample rate, utterances cut, 16-bit archives.
+. "$(dirname "${BASH_SOURCE[0]}")/step.sh"
+
+fan_out audio

@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Stage 0, prepare: local/NAME.py makes data/SET from the corpus; every set is mended and checked.
+. "$(dirname "${BASH_SOURCE[0]}")/step.sh"
+
+"${launcher[@]}" "$log/prepare.log" python -m pysteps.prepare run --run "$run" ${force:+--force}

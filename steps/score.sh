@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Stage 9, score: scores, EER, minDCF, intervals, DET, report.html.
+. "$(dirname "${BASH_SOURCE[0]}")/step.sh"
+
+"${launcher[@]}" "$log/score.log" python -m pysteps.score run --run "$run" ${force:+--force}

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Stage 6, train: one process a GPU (torchrun when there are several), or this machine's cores.
+. "$(dirname "${BASH_SOURCE[0]}")/step.sh"
+
+program=(python)
+((ngpu > 1)) && program=(torchrun --standalone --nproc-per-node "$ngpu")
+TIMBRE_SHOW=1 "${launcher[@]}" --gpu "$ngpu" --num-threads 2 "$log/train.log" \
+  "${program[@]}" -m pysteps.train run --run "$run" ${force:+--force}

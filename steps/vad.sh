@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Stage 2, vad: a decision for every frame.
+. "$(dirname "${BASH_SOURCE[0]}")/step.sh"
+
+fan_out vad

@@ -1,0 +1,222 @@
+"""The chain of transforms and the Kaldi files that hold it."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import kaldiio
+import numpy as np
+import pytest
+
+from pysteps.backend import Chain, fit
+from pysteps.backend.kaldi_io import read_matrix, read_plda, read_vector, write_matrix, write_vector
+from pysteps.backend.lda import fit_lda
+from pysteps.formats.errors import InputError
+
+NAMES = [f"s{number % 12:02d}" for number in range(120)]
+
+
+@pytest.fixture(scope="module")
+def x() -> np.ndarray:
+    random = np.random.default_rng(0)
+    voice = random.normal(size=(12, 6)) * [4, 3, 2, 1, 0.5, 0.1]
+    return (voice[np.arange(120) % 12] + random.normal(size=(120, 6))) @ random.normal(size=(6, 6)) + 3
+
+
+def _within(y: np.ndarray) -> np.ndarray:
+    offsets = y.copy()
+    for name in set(NAMES):
+        offsets[np.array(NAMES) == name] -= y[np.array(NAMES) == name].mean(axis=0)
+    return offsets.T @ offsets / len(y)
+
+
+def test_lda_makes_within_the_identity_and_between_diagonal(x):
+    y = fit("lda 4", x, NAMES).apply(x)
+    np.testing.assert_allclose(y.mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(_within(y), np.eye(4), atol=1e-9)
+    between = y.T @ y / len(y) - np.eye(4)
+    np.testing.assert_allclose(between, np.diag(np.diag(between)), atol=1e-9)
+    assert (np.diff(np.diag(between)) < 0).all()
+
+
+def test_total_covariance_factor_1_makes_total_the_identity(x):
+    y = fit("lda 4 total-covariance-factor=1", x, NAMES).apply(x)
+    np.testing.assert_allclose(y.T @ y / len(y), np.eye(4), atol=1e-9)
+
+
+def test_lda_spans_what_scikit_learn_finds(x):
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.metrics.pairwise import cosine_similarity
+
+    theirs = LinearDiscriminantAnalysis(solver="eigen", n_components=3).fit(x, NAMES).scalings_[:, :3].T
+    np.testing.assert_allclose(np.abs(np.diag(cosine_similarity(fit_lda(x, NAMES, 3)[:, :-1], theirs))), 1)
+
+
+def test_lda_alone_keeps_all_there_is(x):
+    assert fit("lda", x, NAMES).apply(x).shape == (120, 6)
+    few = [name if name < "s03" else "s03" for name in NAMES]
+    assert fit("lda", x, few).apply(x).shape == (120, 3)
+
+
+@pytest.mark.parametrize(
+    ("chain", "said"),
+    [
+        ("center | lad 3", "unknown transform 'lad': known are center, whiten, lda, length-norm"),
+        ("center |", "unknown transform ''"),
+        ("lda 7", "say lda 6"),
+        ("lda 0", "allow 1 to 6"),
+        ("lda three", "not a number of dimensions"),
+        ("lda 3 factor=1", "known are total-covariance-factor"),
+        ("lda 3 total-covariance-factor=2", "outside 0..1"),
+        ("lda total-covariance-factor=x", "not a number"),
+        ("center 3", "unknown option '3'"),
+        ("length-norm l1", "known are sqrt"),
+    ],
+)
+def test_descriptions_that_mean_nothing_are_refused(x, chain, said):
+    with pytest.raises(InputError, match=said):
+        fit(chain, x, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("speakers", "said"),
+    [
+        ([str(number) for number in range(120)], "each of the 120 speakers has one"),
+        (["one"] * 120, "at least two speakers"),
+        (["one"] * 3, "120 vectors but 3"),
+    ],
+)
+def test_speakers_that_lda_cannot_use_are_refused(x, speakers, said):
+    with pytest.raises(InputError, match=said):
+        fit("lda 2", x, speakers)
+
+
+def test_more_speakers_asked_for_than_there_are_is_refused(x):
+    with pytest.raises(InputError, match="2 speakers and 6 dimensions allow 1 to 1"):
+        fit("lda 5", x, ["a", "b"] * 60)
+
+
+def test_singular_covariance_is_regularised():
+    x = np.random.default_rng(0).normal(size=(8, 30))
+    for chain in ("lda 3", "whiten", "center | whiten | lda | length-norm"):
+        assert np.isfinite(fit(chain, x, list("aabbccdd")).apply(x)).all()
+    with pytest.raises(InputError, match="equal"):
+        fit("whiten", np.ones((4, 3)), list("aabb"))
+
+
+def test_whiten_makes_total_the_identity(x):
+    y = fit("whiten", x, NAMES).apply(x)
+    np.testing.assert_allclose(y.T @ y / len(y), np.eye(6), atol=1e-9)
+
+
+def test_length_norm(x):
+    np.testing.assert_allclose(np.linalg.norm(fit("length-norm", x, NAMES).apply(x), axis=1), np.sqrt(6))
+    np.testing.assert_allclose(np.linalg.norm(fit("length-norm unit", x, NAMES).apply(x), axis=1), 1)
+    assert fit("length-norm", x, NAMES).apply(np.zeros((1, 6))).tolist() == [[0] * 6]
+
+
+def test_each_transform_is_fitted_on_what_the_one_before_left(x):
+    y = fit("center | length-norm unit | center", x, NAMES).apply(x)
+    np.testing.assert_allclose(y.mean(axis=0), 0, atol=1e-12)
+
+
+def test_saved_and_loaded_a_chain_does_the_same(x, tmp_path):
+    chain = fit("center | whiten | lda 4 | length-norm | center", x, NAMES)
+    chain.save(tmp_path / "b ö")
+    again = Chain.load(tmp_path / "b ö")
+    assert again.apply(x).tobytes() == chain.apply(x).tobytes()
+    files = sorted(path.name for path in (tmp_path / "b ö").iterdir())
+    assert files == ["chain.json", "mean.vec", "mean_2.vec", "transform.mat", "whiten.mat"]
+
+
+def test_kaldiio_reads_what_is_saved(x, tmp_path):
+    chain = fit("center | lda 4", x, NAMES)
+    chain.save(tmp_path)
+    np.testing.assert_array_equal(kaldiio.load_mat(str(tmp_path / "mean.vec")), chain.steps[0].array)
+    np.testing.assert_array_equal(kaldiio.load_mat(str(tmp_path / "transform.mat")), chain.steps[1].array)
+    assert chain.steps[1].array.shape == (4, 7)
+
+
+def test_empty_chain_is_the_identity(x):
+    assert fit("", x, NAMES).apply(x).tolist() == x.tolist()
+
+
+def test_vectors_of_another_size_are_refused(x):
+    for chain in ("center", "lda 2"):
+        with pytest.raises(InputError, match="vectors of 5 dimensions"):
+            fit(chain, x, NAMES).apply(np.ones((1, 4 + 1)))
+
+
+def test_chain_json_cannot_name_files_elsewhere(x, tmp_path):
+    fit("center", x, NAMES).save(tmp_path)
+    (tmp_path / "chain.json").write_text(
+        json.dumps({"chain": [{"name": "center", "options": [], "file": "../a"}]})
+    )
+    with pytest.raises(InputError, match="beside chain.json"):
+        Chain.load(tmp_path)
+    with pytest.raises(InputError, match="no chain"):
+        Chain.load(tmp_path / "nothing")
+
+
+def test_text_objects_are_read(tmp_path):
+    (tmp_path / "v").write_text(" [ 1 2.5 -3 ]\n")
+    (tmp_path / "m").write_text(" [\n  1 2\n  3 4 ]\n")
+    (tmp_path / "p").write_text("<Plda>  [ 1 2 ]\n [\n  1 0\n  0 1 ]\n [ 3 0.5 ]\n</Plda> \n")
+    assert read_vector(tmp_path / "v").tolist() == [1, 2.5, -3]
+    assert read_matrix(tmp_path / "m").tolist() == [[1, 2], [3, 4]]
+    assert [part.tolist() for part in read_plda(tmp_path / "p")] == [[1, 2], [[1, 0], [0, 1]], [3, 0.5]]
+
+
+def test_single_precision_is_read(tmp_path):
+    kaldiio.save_mat(str(tmp_path / "v"), np.array([1.5, 2], dtype=np.float32))
+    kaldiio.save_mat(str(tmp_path / "m"), np.array([[1.5, 2]], dtype=np.float32))
+    assert read_vector(tmp_path / "v").tolist() == [1.5, 2]
+    assert read_matrix(tmp_path / "m").tolist() == [[1.5, 2]]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "expected \\["),
+        (pickle.dumps([1]), "expected \\["),
+        (b"PKL" + pickle.dumps([1]), "expected \\["),
+        (b"\0BFM \4\1\0\0\0\4\1\0\0\0\0\0\0\0", "FV or DV"),
+        (b"\0BCM \4\1\0\0\0", "FV or DV"),
+        (b"\0B" + b"x" * 40, "no Kaldi marker"),
+        (b"\0BDV \4\xff\xff\xff\x7f", "ends early"),
+        (b"\0BDV \4\xff\xff\xff\xff", "a size of -1"),
+        (b"\0BDV \4\1\0\0\0" + b"\0" * 9, "missing|follows"),
+        (b"\0BDV \4\2\0\0\0" + b"\0" * 9, "ends early"),
+        (b"\0BDV \4\1\0\0\0" + np.array(np.nan).tobytes(), "not finite"),
+        (b" [ 1 x ]", "not a number"),
+        (b" [ 1 2", "no closing"),
+        (b" [ 1 2 ] 3", "follows"),
+    ],
+)
+def test_what_is_no_vector_is_refused(tmp_path, data, said):
+    path = tmp_path / "object"
+    path.write_bytes(data)
+    if data.endswith(b"\0" * 9) and data[6:7] == b"\1":
+        path.write_bytes(data[:-1] + b"x")
+    with pytest.raises(InputError, match=said):
+        read_vector(path)
+
+
+def test_a_missing_object_is_refused(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read_vector(tmp_path / "nothing")
+
+
+def test_a_plda_whose_sizes_disagree_is_refused(tmp_path):
+    (tmp_path / "p").write_text("<Plda>  [ 1 2 ]\n [\n  1 0\n  0 1 ]\n [ 3 ]\n</Plda> \n")
+    with pytest.raises(InputError, match="disagree"):
+        read_plda(tmp_path / "p")
+
+
+def test_written_objects_are_read_back_exactly(tmp_path):
+    values = np.random.default_rng(0).normal(size=(3, 5))
+    write_matrix(tmp_path / "m", values)
+    write_vector(tmp_path / "v", values[0])
+    assert read_matrix(tmp_path / "m").tobytes() == values.tobytes()
+    assert read_vector(tmp_path / "v").tobytes() == values[0].tobytes()

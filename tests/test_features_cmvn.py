@@ -1,0 +1,69 @@
+"""CMVN against hand-computed numbers and a slow loop that says what Kaldi's SlidingWindowCmn does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pysteps.features.cmvn import apply_cmvn, cmvn_stats, select_voiced, sliding_cmn
+from pysteps.formats.errors import InputError
+
+
+def test_statistics_by_hand() -> None:
+    features = np.array([[1, 2], [3, 4], [100, 100]], np.float32)
+    stats = cmvn_stats(features, np.array([True, True, False]))
+    np.testing.assert_array_equal(stats, [[4, 6, 2], [10, 20, 0]])
+
+
+def test_mean_of_voiced_frames_is_taken_from_all() -> None:
+    features = np.array([[1, 2], [3, 4], [100, 100]], np.float32)
+    stats = cmvn_stats(features, np.array([True, True, False]))
+    np.testing.assert_allclose(apply_cmvn(features, stats), [[-1, -1], [1, 1], [98, 97]])
+    np.testing.assert_allclose(apply_cmvn(features, stats, norm_vars=True)[:2], [[-1, -1], [1, 1]])
+
+
+def test_no_voiced_frame_is_refused() -> None:
+    features = np.ones((3, 2), np.float32)
+    with pytest.raises(InputError, match="0 frames"):
+        apply_cmvn(features, cmvn_stats(features, np.zeros(3, bool)))
+
+
+def test_vad_of_another_length_is_refused() -> None:
+    with pytest.raises(InputError, match="2 VAD decisions for 3 frames"):
+        select_voiced(np.ones((3, 2)), np.ones(2, bool))
+
+
+def slow(features: np.ndarray, window: int, min_window: int, center: bool, norm_vars: bool) -> np.ndarray:
+    out = np.zeros(features.shape)
+    for t in range(len(features)):
+        if center:
+            start = t - window // 2
+            end = start + window
+        else:
+            start, end = t - window, t + 1
+        if start < 0:
+            end, start = end - start, 0
+        if not center and end > t:
+            end = max(t + 1, min_window)
+        if end > len(features):
+            start, end = max(start - (end - len(features)), 0), len(features)
+        part = features[start:end].astype(np.float64)
+        out[t] = features[t] - part.mean(0)
+        if norm_vars:
+            out[t] = 0 if len(part) == 1 else out[t] / np.sqrt(np.maximum(part.var(0), 1e-10))
+    return out
+
+
+@pytest.mark.parametrize("norm_vars", [False, True])
+@pytest.mark.parametrize("center", [False, True])
+@pytest.mark.parametrize("frames", [0, 1, 2, 7, 29, 30, 31, 95])
+def test_sliding_equals_the_slow_loop(frames: int, center: bool, norm_vars: bool) -> None:
+    features = np.random.default_rng(frames).standard_normal((frames, 3)) * 3 + 15
+    mine = sliding_cmn(features, window=30, min_window=10, center=center, norm_vars=norm_vars)
+    np.testing.assert_allclose(mine, slow(features, 30, 10, center, norm_vars), atol=1e-5)
+
+
+def test_sliding_window_is_kaldis_by_default() -> None:
+    features = np.random.default_rng(0).standard_normal((700, 2)).astype(np.float32)
+    mine = sliding_cmn(features)
+    np.testing.assert_allclose(mine[400], features[400] - features[250:550].mean(0), atol=1e-5)

@@ -1,0 +1,212 @@
+"""Networks: sizes, context, weights, and an utterance that does not care who is in its batch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from pysteps.formats.errors import InputError
+from pysteps.models.layers import FrameConv
+from pysteps.models.model import SpeakerModel, embed, load_model, read_description, save_model
+from pysteps.models.options import ModelOptions
+from pysteps.models.pooling import AttentiveStatisticsPooling, StatisticsPooling, weighted_statistics
+from pysteps.train.losses import SoftmaxHead
+from pysteps.train.options import TrainOptions
+
+SMALL = ModelOptions(
+    channels=16, frame_channels=24, scale=4, se_channels=8, attention_channels=8, xvector_dim=10, feature_dim=6
+)
+TDNN = replace(SMALL, encoder="tdnn", pooling="stats", pooled_norm=False, xvector_norm=False)
+
+
+def conf(repo: Path, room: str, name: str) -> dict:
+    return yaml.safe_load((repo / "conf" / room / f"{name}.yaml").read_text("utf-8"))
+
+
+def made(options: ModelOptions) -> SpeakerModel:
+    """A model whose normalisations have seen data, so that no statistic is 0 or 1."""
+    torch.manual_seed(1)
+    model = SpeakerModel(options)
+    with torch.no_grad():
+        for _ in range(3):
+            model(torch.randn(8, 40, options.feature_dim) * 2 + 1)
+    return model.eval()
+
+
+def size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(("name", "millions"), [("ecapa512", 6.19), ("ecapa1024", 14.65)])
+def test_ecapa_has_the_published_number_of_parameters(repo: Path, name: str, millions: float) -> None:
+    # WeSpeaker's examples/voxceleb/v2/README.md; the paper says 6.2 M and 14.7 M.
+    model = SpeakerModel(ModelOptions(**conf(repo, "models", name), feature_dim=80))
+    assert size(model) == pytest.approx(millions * 1e6, rel=0.002)
+
+
+def test_tdnn_has_the_published_number_of_parameters(repo: Path) -> None:
+    # WeSpeaker counts 4.61 M with segment 7, which is in our softmax head.
+    model = SpeakerModel(ModelOptions(**conf(repo, "models", "tdnn"), feature_dim=80))
+    head = SoftmaxHead(512, 10, TrainOptions(**conf(repo, "train", "softmax")))
+    assert size(model) + size(head.segments) == pytest.approx(4.61e6, rel=0.005)
+
+
+def test_every_model_conf_can_be_built(repo: Path) -> None:
+    names = [path.stem for path in (repo / "conf" / "models").glob("*.yaml")]
+    assert {"tdnn", "ecapa256", "ecapa512", "ecapa1024"} <= set(names)
+    for name in names:
+        model = SpeakerModel(ModelOptions(**conf(repo, "models", name), feature_dim=30))
+        assert model.eval()(torch.randn(1, 20, 30)).shape == (1, model.options.xvector_dim)
+
+
+@pytest.mark.parametrize("name", ["ecapa256", "tdnn"])
+@pytest.mark.parametrize("frames", [15, 16, 97, 250, 401])
+def test_an_utterance_gets_in_a_batch_what_it_gets_alone(repo: Path, name: str, frames: int) -> None:
+    torch.manual_seed(2)
+    model = made(ModelOptions(**conf(repo, "models", name), feature_dim=80))
+    rng = np.random.default_rng(frames)
+    utterances = [rng.normal(size=(frames, 80)).astype(np.float32) * scale for scale in (0.1, 1, 3, 1, 1)]
+    together = embed(model, utterances)
+    for one, vector in zip(utterances, together, strict=True):
+        alone = embed(model, [one])[0]
+        assert vector.dtype == np.float32
+        assert np.linalg.norm(vector - alone) <= 1e-5 * np.linalg.norm(alone)
+
+
+@pytest.mark.parametrize("options", [SMALL, TDNN], ids=["ecapa", "tdnn"])
+def test_shortest_input_is_taken_and_a_shorter_one_refused(options: ModelOptions) -> None:
+    model = made(options)
+    vector = model(torch.randn(2, model.min_frames, 6))
+    assert vector.shape == (2, 10) and bool(torch.isfinite(vector).all())
+    with pytest.raises(InputError, match=f"needs at least {model.min_frames}"):
+        model(torch.randn(2, model.min_frames - 1, 6))
+
+
+def test_another_feature_size_is_refused() -> None:
+    with pytest.raises(InputError, match="features of size 7, the model was made for 6"):
+        made(SMALL)(torch.randn(1, 20, 7))
+
+
+def test_the_tdnn_sees_fifteen_frames() -> None:
+    encoder = made(TDNN).encoder
+    features = torch.randn(1, 40, 6, requires_grad=True)
+    frames = encoder(features)
+    assert frames.shape == (1, 26, 24)
+    frames[0, 10].sum().backward()
+    seen = features.grad[0].abs().sum(1).nonzero().flatten()  # type: ignore[index]
+    assert (int(seen[0]), int(seen[-1])) == (10, 24)
+
+
+@pytest.mark.parametrize(("kernel", "dilation", "padding"), [(1, 1, 0), (5, 1, 2), (3, 4, 4), (3, 2, 0)])
+def test_frame_convolution_is_a_convolution(kernel: int, dilation: int, padding: int) -> None:
+    torch.manual_seed(0)
+    ours = FrameConv(6, 9, kernel, dilation, padding)
+    theirs = nn.Conv1d(6, 9, kernel, dilation=dilation, padding=padding)
+    theirs.load_state_dict(ours.state_dict())
+    frames = torch.randn(3, 20, 6)
+    torch.testing.assert_close(ours(frames), theirs(frames.mT).mT, rtol=1e-5, atol=1e-6)
+
+
+def test_statistics_by_hand() -> None:
+    frames = torch.tensor([[[1.0], [3.0], [8.0]]])
+    weights = torch.tensor([[[0.25], [0.75], [0.0]]])
+    mean, deviation = weighted_statistics(frames, weights)
+    assert float(mean) == pytest.approx(2.5)  # (1 + 3 * 3) / 4
+    assert float(deviation) == pytest.approx(0.75**0.5)  # (1.5^2 + 3 * 0.5^2) / 4
+
+
+def test_gradient_of_the_statistics() -> None:
+    torch.manual_seed(3)
+    frames = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
+    weights = torch.rand(2, 5, 3, dtype=torch.float64).softmax(1).requires_grad_()
+    torch.autograd.gradcheck(weighted_statistics, (frames, weights))
+
+
+@pytest.mark.parametrize("kind", [StatisticsPooling, AttentiveStatisticsPooling])
+def test_weight_two_is_a_frame_twice_and_weight_zero_is_none(kind: type[nn.Module]) -> None:
+    torch.manual_seed(4)
+    pooling = kind(5, SMALL)
+    frames = torch.randn(2, 6, 5)
+    weights = torch.tensor([1.0, 2.0, 0.0, 1.0, 0.0, 3.0])
+    repeated = frames.repeat_interleave(weights.long(), dim=1)
+    torch.testing.assert_close(pooling(frames, weights.expand(2, 6)), pooling(repeated, None))
+
+
+def test_attention_is_that_of_the_paper() -> None:
+    torch.manual_seed(5)
+    pooling = AttentiveStatisticsPooling(5, SMALL)
+    frames = torch.randn(2, 7, 5)
+    mean, deviation = frames.mean(1, keepdim=True), frames.std(1, correction=0, keepdim=True)
+    seen = torch.cat((frames, mean.expand_as(frames), deviation.expand_as(frames)), dim=2)
+    attention = pooling.score(torch.tanh(pooling.hidden(seen))).softmax(1)
+    centre = (attention * frames).sum(1)
+    spread = ((attention * frames.square()).sum(1) - centre.square()).sqrt()
+    torch.testing.assert_close(pooling(frames), torch.cat((centre, spread), 1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [SMALL, TDNN], ids=["ecapa", "tdnn"])
+def test_equal_weights_change_nothing(options: ModelOptions) -> None:
+    model, features = made(options), torch.randn(2, 30, 6)
+    torch.testing.assert_close(model(features, torch.full((2, 30), 0.3)), model(features))
+
+
+def test_weights_belong_to_the_frame_in_the_middle_of_the_tdnns_context() -> None:
+    model = made(TDNN)
+    features = torch.randn(1, 30, 6)
+    weights = torch.zeros(1, 30)
+    weights[0, 10] = 1
+    # One pooled frame: input frames 3 to 17 are all that is seen.
+    torch.testing.assert_close(model(features, weights), model(features[:, 3:18]), rtol=1e-4, atol=1e-4)
+
+
+def test_saving_is_the_same_to_the_byte_and_loads(tmp_path: Path) -> None:
+    model, contract = made(SMALL), {"sample_rate": 16000, "kind": "fbank"}
+    for name in ("one", "two"):
+        save_model(model, tmp_path / name, contract)
+    for file in ("model.safetensors", "model.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    loaded = load_model(tmp_path / "one")
+    assert not loaded.training and read_description(tmp_path / "one")["features"] == contract
+    features = torch.randn(2, 30, 6)
+    assert torch.equal(loaded(features), model(features))
+
+
+def test_a_broken_model_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="model.json: no such file"):
+        load_model(tmp_path)
+    save_model(made(SMALL), tmp_path, {})
+    (tmp_path / "model.safetensors").write_bytes(b"half")
+    with pytest.raises(InputError, match="model.safetensors: the weights cannot be read"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"encoder": "ecap"}, r"unknown encoder 'ecap'; known: ecapa, tdnn \(did you mean ecapa\?\)"),
+        ({"pooling": "max"}, "unknown pooling 'max'; known: astp, stats"),
+        ({"scale": 5}, "divide 16 channels"),
+        ({"xvector_dim": 0}, "xvector_dim is 0"),
+    ],
+)
+def test_options_that_make_no_network_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        SpeakerModel(replace(SMALL, **change))
+
+
+def test_a_batch_of_two_lengths_is_refused() -> None:
+    with pytest.raises(ValueError, match="one length"):
+        embed(made(SMALL), [np.zeros((20, 6), np.float32), np.zeros((21, 6), np.float32)])
+
+
+def test_options_need_no_torch(repo: Path) -> None:
+    code = "import sys, pysteps.models.options, pysteps.train.options; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=repo, check=False).returncode == 0

@@ -1,0 +1,92 @@
+"""./run.sh's options: what is unknown is refused with the nearest known; who wins over whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pysteps.formats.errors import InputError
+from pysteps.recipe.options import help_text, parse, stage_number
+from pysteps.recipe.resolve import resolve
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A checkout with one recipe and two configurations."""
+    (tmp_path / "egs" / "tiny" / "conf" / "vad").mkdir(parents=True)
+    for stage, name, text in (("vad", "webrtc", "mode: 1\n"), ("features", "fbank80", "num_mel_bins: 40\n")):
+        (tmp_path / "conf" / stage).mkdir(parents=True)
+        (tmp_path / "conf" / stage / f"{name}.yaml").write_text(text)
+    for stage, name in (("audio", "16k"), ("augment", "musan"), ("models", "ecapa512"), ("train", "aam")):
+        (tmp_path / "conf" / stage).mkdir(parents=True)
+        (tmp_path / "conf" / stage / f"{name}.yaml").write_text("")
+    (tmp_path / "egs" / "tiny" / "recipe.sh").write_text('options="--vad.smooth 7 --vad.context 3"\n')
+    return tmp_path
+
+
+def test_command_line_over_recipe_over_conf(root: Path) -> None:
+    run = resolve(root, parse(["--recipe", "tiny", "--vad.smooth", "9"]))
+    assert run.options["vad"]["smooth"] == 9  # command line
+    assert run.options["vad"]["context"] == 3  # recipe
+    assert run.options["vad"]["mode"] == 1  # conf
+    assert run.options["vad"]["proportion"] == 0.12  # default
+    assert run.options["models"]["feature_dim"] == 40  # follows the features
+
+
+def test_frame_geometry_is_said_once(root: Path) -> None:
+    run = resolve(
+        root, parse(["--recipe", "tiny", "--vad.frame_shift_ms", "12.5", "--audio.sample_rate", "8000"])
+    )
+    assert run.options["features"]["frame_shift_ms"] == 12.5
+    assert run.options["features"]["sample_rate"] == 8000
+    with pytest.raises(InputError, match="follows --vad.frame_shift_ms"):
+        resolve(root, parse(["--recipe", "tiny", "--features.frame_shift_ms", "12.5"]))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--stagge", "3"], "unknown option --stagge.*did you mean --stage"),
+        (["--recipe", "tiny", "--vad.mod", "3"], "unknown option --vad.mod.*did you mean mode"),
+        (["--recipe", "tiny", "--vda.mode", "3"], "unknown option --vda.mode.*did you mean vad"),
+        (["--recipe", "tiny", "--vad.mode", "loud"], "options of vad: .*mode"),
+        (["--recipe", "tinny"], "no recipe tinny.*did you mean tiny"),
+        (["--stage"], "--stage needs a value"),
+        (["stage"], "stage is no option"),
+    ],
+)
+def test_mistakes_are_named(root: Path, words: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        resolve(root, parse(words))
+
+
+def test_a_recipes_unknown_variable_is_refused(root: Path) -> None:
+    (root / "egs" / "tiny" / "recipe.sh").write_text("vadd=webrtc\n")
+    with pytest.raises(InputError, match="unknown variable vadd.*did you mean vad"):
+        resolve(root, parse(["--recipe", "tiny"]))
+
+
+def test_a_configurations_unknown_key_is_refused(root: Path) -> None:
+    (root / "conf" / "vad" / "webrtc.yaml").write_text("moode: 1\n")
+    with pytest.raises(InputError, match="unknown key moode.*did you mean mode"):
+        resolve(root, parse(["--recipe", "tiny"]))
+
+
+def test_a_recipes_own_configuration_goes_first(root: Path) -> None:
+    (root / "egs" / "tiny" / "conf" / "vad" / "webrtc.yaml").write_text("mode: 3\n")
+    assert resolve(root, parse(["--recipe", "tiny"])).options["vad"]["mode"] == 3
+
+
+def test_stages_by_number_and_name() -> None:
+    assert stage_number("features") == 4 and stage_number("9") == 9
+    with pytest.raises(InputError, match="unknown stage feature.*did you mean features"):
+        stage_number("feature")
+    with pytest.raises(InputError, match="unknown stage 10"):
+        stage_number("10")
+
+
+def test_help_names_every_stage_and_option() -> None:
+    text = help_text()
+    for word in ("prepare", "score", "--recipe", "--stop-stage", "--dry-run", "--allow-pipes"):
+        assert word in text

@@ -1,0 +1,261 @@
+"""The training as a whole: it learns, it stops with the culprit named, it goes on to the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pysteps.egs.reader import ArchiveInfo, EgsPlan
+from pysteps.formats.errors import InputError
+from pysteps.models.model import load_model, read_description
+from pysteps.models.options import ModelOptions
+from pysteps.train.loop import run_training
+from pysteps.train.options import TrainOptions
+
+SPEAKERS, BINS = 6, 5
+MODEL = ModelOptions(
+    channels=16, frame_channels=16, scale=4, se_channels=4, attention_channels=4, xvector_dim=8
+)
+OPTIONS = TrainOptions(
+    epochs=4, batch_size=12, lr=0.2, final_lr=0.02, warmup_epochs=0.5, margin_start_epoch=1, margin_end_epoch=2,
+    average=2, checkpoint_steps=3, threads=1, time_masks=1, time_width=3,
+)  # fmt: skip
+CONTRACT = {"kind": "fbank", "dim": BINS}
+
+
+class Egs:
+    """Speakers that differ in the level of their bins; archives of other lengths; no files."""
+
+    def __init__(self, speakers: int = SPEAKERS, pause: float = 0.0, broken: bool = False) -> None:
+        self.speakers, self.pause, self.broken = speakers, pause, broken
+
+    def plan(self) -> EgsPlan:
+        archives = [ArchiveInfo(f"train.{n}", 30 + n, 12 + 2 * n) for n in (1, 2, 3)]
+        names = [f"s{n}" for n in range(self.speakers)]
+        return EgsPlan(self.speakers, BINS, archives, [ArchiveInfo("valid.1", 18, 15)], names)
+
+    def archive(self, info: ArchiveInfo) -> tuple[np.ndarray, np.ndarray]:
+        time.sleep(self.pause)
+        levels = np.random.default_rng(0).normal(size=(self.speakers, BINS))
+        rng = np.random.default_rng(len(info.name) + info.frames)
+        labels = rng.integers(0, self.speakers, info.chunks)
+        noise = rng.normal(size=(info.chunks, info.frames, BINS))
+        features = (levels[labels][:, None] + noise).astype(np.float32)
+        if self.broken and info.name == "train.2":
+            features[7, 3, 2] = np.nan
+        return features, labels
+
+
+class Dev:
+    """Other speakers of the same kind, two utterances each."""
+
+    def utterances(self):
+        levels = np.random.default_rng(1).normal(size=(6, BINS))
+        for index in range(12):
+            noise = np.random.default_rng(index).normal(size=(20 + index % 3, BINS))
+            yield f"u{index}", (levels[index // 2] + 0.3 * noise).astype(np.float32)
+
+    @property
+    def trials(self):
+        first, second = np.triu_indices(12, 1)
+        return first, second, first // 2 == second // 2
+
+
+def train(out: Path, options: TrainOptions = OPTIONS, model: ModelOptions = MODEL, **rest) -> None:
+    run_training(options, model, rest.pop("egs", Egs()), rest.pop("dev", None), out, CONTRACT, **rest)
+
+
+def curves(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "curves.jsonl").read_text("utf-8").splitlines()]
+
+
+def timeless(out: Path) -> list[dict]:
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in curves(out)]
+
+
+def weights(out: Path) -> bytes:
+    return (out / "model" / "model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("undisturbed")
+    train(out, dev=Dev())
+    return out
+
+
+def test_it_learns_and_writes_a_model_with_its_contract(undisturbed: Path) -> None:
+    first, *_, last = curves(undisturbed)
+    assert last["valid_accuracy"] > 0.8 > first["valid_accuracy"]
+    assert last["dev_eer"] < 25
+    model = load_model(undisturbed / "model")
+    assert model.options == replace(MODEL, feature_dim=BINS)
+    assert read_description(undisturbed / "model")["features"] == CONTRACT
+
+
+def test_the_curves_have_a_line_an_epoch(undisturbed: Path) -> None:
+    lines = curves(undisturbed)
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
+    keys = "epoch loss accuracy valid_loss valid_accuracy dev_eer lr margin chunks seconds"
+    assert all(list(line) == keys.split() for line in lines)
+    assert [line["chunks"] for line in lines] == [96] * 4
+    assert lines[0]["margin"] == 0 and lines[3]["margin"] == 0.2
+    assert lines[3]["lr"] == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("stops", [(1,), (3,), (4, 8), (9,), (20, 22, 35)])
+def test_stopped_after_any_step_it_goes_on_to_the_same_bytes(
+    undisturbed: Path, tmp_path: Path, stops: tuple[int, ...]
+) -> None:
+    for stop in stops:
+        train(tmp_path, dev=Dev(), stop_after=stop)
+        assert not (tmp_path / "model").exists()
+    train(tmp_path, dev=Dev())
+    assert weights(tmp_path) == weights(undisturbed)
+    assert timeless(tmp_path) == timeless(undisturbed)
+
+
+def test_a_finished_training_run_again_changes_nothing(undisturbed: Path) -> None:
+    before = weights(undisturbed), (undisturbed / "curves.jsonl").read_bytes()
+    train(undisturbed, dev=Dev())
+    assert (weights(undisturbed), (undisturbed / "curves.jsonl").read_bytes()) == before
+
+
+def test_a_damaged_checkpoint_costs_steps_not_bytes(undisturbed: Path, tmp_path: Path) -> None:
+    train(tmp_path, stop_after=14)
+    newest = sorted((tmp_path / "checkpoints").glob("step-*.pt"))[-1]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    train(tmp_path)
+    assert weights(tmp_path) == weights(undisturbed)
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from test_train_loop import Dev, Egs, OPTIONS, train
+train(Path(sys.argv[1]), dev=Dev(), egs=Egs(pause=0.05))
+"""
+
+
+def start(out: Path, repo: Path, **environment: str) -> subprocess.Popen:
+    script = SCRIPT.format(tests=str(repo / "tests"))
+    variables = os.environ | {"PYTHONPATH": str(repo), "OMP_NUM_THREADS": "1"} | environment
+    with open(out.with_suffix(f".{environment.get('RANK', '0')}.log"), "ab") as log:
+        return subprocess.Popen([sys.executable, "-c", script, str(out)], env=variables, stdout=log, stderr=log)
+
+
+def test_killed_it_goes_on_to_the_same_bytes(undisturbed: Path, tmp_path: Path, repo: Path) -> None:
+    out = tmp_path / "exp"
+    # Killed as soon as a checkpoint of its own is there: once while it writes the next, in an epoch and after.
+    for wanted in ("step-000000003.pt", "step-000000012.pt", "epoch-00003.pt"):
+        process = start(out, repo)
+        deadline = time.monotonic() + 60
+        while not (out / "checkpoints" / wanted).exists() and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (out / "model").exists()
+    assert start(out, repo).wait() == 0
+    assert weights(out) == weights(undisturbed)
+    assert timeless(out) == timeless(undisturbed)
+
+
+def test_two_processes_train_one_model_and_go_on_together(tmp_path: Path, repo: Path) -> None:
+    out = tmp_path / "exp"
+    for port in ("29611", "29612"):
+        both = [
+            start(out, repo, RANK=str(rank), WORLD_SIZE="2", LOCAL_RANK=str(rank), MASTER_ADDR="127.0.0.1",
+                  MASTER_PORT=port)
+            for rank in (0, 1)
+        ]  # fmt: skip
+        try:
+            if port == "29611":  # the first time one of the two is killed, and the other has to go too
+                while not (out / "checkpoints" / "step-000000012.pt").exists():
+                    assert all(process.poll() is None for process in both)
+                    time.sleep(0.005)
+                both[1].kill()
+            codes = [process.wait(60) for process in both]
+        finally:
+            for process in both:
+                process.kill()
+    assert codes == [0, 0]
+    assert [line["chunks"] for line in curves(out)] == [96] * 4
+    assert curves(out)[-1]["valid_accuracy"] > 0.8
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_batch_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        train(tmp_path, egs=Egs(broken=True))
+    message = str(caught.value)
+    assert message.startswith("archive train.2: the loss of chunks 7")
+    assert "epoch 1, batch" in message and "learning rate" in message
+    assert "features of chunks 7 are not finite" in message
+
+
+def test_a_loss_that_runs_away_names_the_learning_rate(tmp_path: Path) -> None:
+    options = replace(OPTIONS, loss="softmax", lr=1e30, final_lr=1e30, warmup_epochs=0)
+    with pytest.raises(InputError, match=r"learning rate 1e\+30; the features are finite.*--train.lr"):
+        train(tmp_path, options)
+
+
+def test_other_options_are_no_continuation(tmp_path: Path) -> None:
+    train(tmp_path, stop_after=4)
+    with pytest.raises(InputError, match=r"train.lr was 0.2, is 0.1"):
+        train(tmp_path, replace(OPTIONS, lr=0.1), stop_after=5)
+    with pytest.raises(InputError, match="egs.speakers was 6, is 7"):
+        train(tmp_path, egs=Egs(speakers=7), stop_after=5)
+    train(tmp_path, replace(OPTIONS, checkpoint_steps=1), stop_after=5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"precision": "bf16", "schedule": "cosine"},
+        {"loss": "softmax", "hidden_dim": 7, "clip_norm": 1.0},
+        {"optimiser": "adamw", "lr": 0.01, "final_lr": 0.001, "frequency_masks": 1, "frequency_width": 2},
+    ],
+    ids=["bf16", "softmax", "adamw"],
+)
+def test_the_other_ways_learn_and_resume(tmp_path: Path, change: dict) -> None:
+    options = replace(OPTIONS, **change)
+    train(tmp_path / "whole", options)
+    train(tmp_path / "parts", options, stop_after=17)
+    train(tmp_path / "parts", options)
+    assert curves(tmp_path / "whole")[-1]["valid_accuracy"] > 0.6
+    assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
+
+
+def test_the_tdnn_trains_too(tmp_path: Path) -> None:
+    class Longer(Egs):
+        def plan(self) -> EgsPlan:
+            plan = super().plan()
+            long = [replace(info, frames=info.frames + 10) for info in plan.archives]
+            return replace(plan, archives=long, valid=[replace(plan.valid[0], frames=25)])
+
+    model = replace(MODEL, encoder="tdnn", pooling="stats", pooled_norm=False, xvector_norm=False)
+    train(tmp_path, replace(OPTIONS, loss="softmax", hidden_dim=8), model, egs=Longer())
+    assert curves(tmp_path)[-1]["valid_accuracy"] > 0.6
+
+
+def test_sixteen_bits_need_a_gpu(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="fp16 needs a GPU"):
+        train(tmp_path, replace(OPTIONS, precision="fp16", device="cpu"))
+
+
+def test_tensorboard_events_are_written(tmp_path: Path) -> None:
+    train(tmp_path, replace(OPTIONS, epochs=2, tensorboard=True))
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == [1, 2]
