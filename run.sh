@@ -7,7 +7,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 exec 4>&1
 settings=$(python -m pysteps.recipe "$@" 3>&1 >&4) # text for people passes by on descriptor 4
 [[ -n $settings ]] || exit 0                       # --help, --status, --dry-run, --recipes
-eval "$settings"                                   # run work cmd nj ngpu first last fresh force
+run='' work='' cmd='' nj='' ngpu='' first='' last='' fresh='' force=''
+eval "$settings"
 
 . steps/lock.sh # one run a work folder; jobs inherit the lock
 lock "$work"

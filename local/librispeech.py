@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import soundfile
-from local.augmentation import prepare_pools
 
+from local.augmentation import prepare_pools
 from pysteps.formats.atomic import write_text
 from pysteps.formats.errors import InputError, guarded
 from pysteps.formats.rng import generator
@@ -80,9 +80,8 @@ def write_set(folder: Path, files: Sequence[Path], genders: Mapping[str, str]) -
     write_table(folder / "utt2spk", utt2spk)
     write_table(folder / "spk2utt", invert(utt2spk))
     write_table(folder / "spk2gender", {speaker: genders[speaker] for speaker in set(utt2spk.values())})
-    print(
-        f"{folder}: {len(utt2spk)} pieces of {len(used)} recordings, {len(files) - len(used)} under {SHORTEST} s"
-    )
+    short = len(files) - len(used)
+    print(f"{folder}: {len(utt2spk)} pieces of {len(used)} recordings, {short} under {SHORTEST} s")
     return sorted(utt2spk)
 
 

@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run from anywhere, with pysteps found
 
 import mini_build_audio as audio  # noqa: E402
+import mini_build_musan as musan  # noqa: E402
+import mini_build_readme as readme  # noqa: E402
 import mini_build_texts as texts  # noqa: E402
 import mini_build_voices as voices  # noqa: E402
 from mini_build_queen import Queen  # noqa: E402
@@ -47,7 +49,7 @@ EXCLUDE: dict[str, str] = {
 # Files left out of a voice, by a pattern searched in their path.
 SKIP = {
     r"silence/|beep|[0-9]tone|tt-monkeys|confbridge-(join|leave)\.": "silences, tones and effects",
-    r"ktuberling/.*/(say|tux)-(angry|huh|idea|laugh|love|sick|stare|what|wow|zzz)\.": "laughing, snoring, ...",
+    r"ktuberling/.*/(say|tux)-(angry|huh|idea|laugh|love|sick|stare|what|wow|zzz)\.": "laughs, snores",
     r"tuxpaint/.*/money/.*_desc_ro\.": "another voice (F0 189 Hz against 230 Hz)",
 }
 SEED = 1
@@ -142,9 +144,7 @@ def build_speech(corpus: Path, cache: Path) -> None:
 def build(corpus: Path, cache: Path) -> None:
     """Build the whole corpus into ``corpus``, which must not hold an older one."""
     build_speech(corpus, cache)
-    from mini_build_musan import build_musan
-
-    build_musan(corpus, cache, unpack, OPUS)
+    musan.build_musan(corpus, cache, unpack, OPUS)
     packages = sorted(
         {voice.package for voice in voices.voices()} | {"ufoai-sound", "asterisk-moh-opsound-g722"}
     )
@@ -190,6 +190,8 @@ def main() -> None:
     for folder in ("speech", "speech-queen", "musan", "licences"):
         shutil.rmtree(args.corpus / folder, ignore_errors=True)
     build(args.corpus, args.cache.resolve())
+    merged = {name: f"merged into {into}: {reason}" for name, (into, reason) in MERGES.items()}
+    readme.update(args.corpus, {**merged, **{name: f"left out: {why}" for name, why in EXCLUDE.items()}})
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import soxr
 
 RATE = 16000
 SHORTEST, LONGEST = 2.0, 5.0  # an utterance, in seconds
+PAUSE = 0.5  # longer ones inside a clip are cut down to half of this
 LEVEL = -23.0  # RMS of the active frames
 HOP = RATE // 100
 
@@ -70,22 +71,44 @@ def frame_levels(audio: np.ndarray) -> np.ndarray:
 
 
 def active(levels: np.ndarray) -> np.ndarray:
-    """Which frames hold sound: within 32 dB of the loud ones and 6 dB above the quietest tenth."""
+    """Which frames hold sound: near the loud ones and above the quietest tenth, for 40 ms or more."""
     loud, quiet = np.percentile(levels, 95), np.percentile(levels, 10)
     # a clip without any pause has no background to measure: its quiet tenth must not rule out speech
-    return levels > max(loud - 32, min(quiet + 6, loud - 20))
+    on = levels > max(loud - 28, min(quiet + 8, loud - 20))
+    for first, last in runs(on):
+        if last - first < 4:  # a click
+            on[first:last] = False
+    return on
 
 
-def trim(audio: np.ndarray, margin: float = 0.06) -> np.ndarray:
-    """``audio`` without leading and trailing silence; empty when nothing in it is loud enough."""
+def runs(on: np.ndarray) -> list[tuple[int, int]]:
+    """(first, end) of each stretch of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], on.astype(np.int8), [0]))))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def trim(audio: np.ndarray) -> np.ndarray:
+    """``audio`` without leading and trailing silence, and with pauses above PAUSE cut down to half of it.
+
+    60 ms are kept on either side of what is loud; empty when nothing is.
+    """
     audio = audio - audio.mean() if len(audio) else audio
     levels = frame_levels(audio)
     if len(levels) < 10 or np.percentile(levels, 95) < -50:
         return audio[:0]
-    on = np.flatnonzero(active(levels))
-    pad = round(margin * 100)
-    first, last = max(on[0] - pad, 0), min(on[-1] + 1 + pad, len(levels))
-    return audio[first * HOP : last * HOP]
+    sounds = runs(active(levels))
+    if not sounds:
+        return audio[:0]
+    first, last = max(sounds[0][0] - 6, 0), min(sounds[-1][1] + 6, len(levels))
+    keep = np.ones(len(audio), bool)
+    keep[: first * HOP] = keep[last * HOP :] = False
+    for (_, before), (after, _) in zip(sounds, sounds[1:], strict=False):
+        spare = (after - before) * HOP - round(PAUSE * RATE)
+        if spare > 0:
+            middle = (before + after) * HOP // 2
+            half = (spare + round(PAUSE * RATE / 2)) // 2
+            keep[middle - half : middle + half] = False
+    return audio[keep]
 
 
 def levelled(audio: np.ndarray) -> np.ndarray:

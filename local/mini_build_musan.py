@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from mini_build_audio import RATE, decode, encode, levelled
-from mini_build_texts import write_tsv
+from mini_build_texts import LICENCES, ufoai_licences, write_tsv
 
 NOISE_PACKAGE, MUSIC_PACKAGE = "ufoai-sound", "asterisk-moh-opsound-g722"
 # Speech and music among the ambience: a noise must hold neither.
@@ -57,9 +57,11 @@ def build_musan(corpus: Path, cache: Path, unpack: Callable[[str, Path], Path], 
     """Write musan/noise, musan/music and musan.tsv."""
     rows = []
     for package, pick in ((MUSIC_PACKAGE, _music), (NOISE_PACKAGE, _noises)):
-        for file, source, audio in pick(unpack(package, cache)):
+        folder = unpack(package, cache)
+        text = (folder / "usr" / "share" / "doc" / package / "copyright").read_text("utf-8")
+        licences = ufoai_licences(text) if package == NOISE_PACKAGE else {"*": LICENCES[package]}
+        for file, source, audio in pick(folder):
             encode(corpus / file, levelled(audio), level)
-            rows.append(
-                {"file": file, "seconds": f"{len(audio) / RATE:.2f}", "package": package, "source": source}
-            )
+            row = {"file": file, "seconds": f"{len(audio) / RATE:.2f}", "package": package}
+            rows.append(row | {"licence": licences.get(source, licences["*"]), "source": source})
     write_tsv(corpus / "musan.tsv", sorted(rows, key=lambda row: row["file"]))

@@ -21,9 +21,44 @@ five seconds, brought to one level, resampled from 11.025 to 16 kHz and encoded 
 itself is not here. The authors of the game had no part in this.
 
 These modified recordings are distributed under the licence of the game, readme.txt in this folder (its
-last section), for free and without any warranty. The part of local/mini_build.py that made them says
-which line each utterance comes from: utterances.tsv, column sources.
+last section), for free and without any warranty. ../utterances.tsv says which lines of the
+game each utterance is made of (column sources); local/mini_build.py of the repository made them.
 """
+
+
+# What each package says of its sounds; the texts are in licences/.
+LICENCES = {
+    "asterisk-core-sounds-en-g722": "CC-BY-SA-3.0",
+    "asterisk-core-sounds-fr-g722": "CC-BY-SA-3.0",
+    "asterisk-core-sounds-it-g722": "CC-BY-3.0",
+    "asterisk-core-sounds-ru-g722": "CC-BY-3.0",
+    "asterisk-moh-opsound-g722": "CC-BY-SA-3.0",
+    "asterisk-prompt-es-co": "GPL-2",
+    "asterisk-prompt-fr-armelle": "BSD-style",
+    "asterisk-prompt-it-menardi-wav": "CC-BY-SA-3.0 (Italy)",
+    "fillets-ng-data-cs": "GPL-2",
+    "fillets-ng-data-nl": "GPL-2",
+    QUEEN_PACKAGE: "Flight of the Amazon Queen licence",
+    "klettres-data": "GPL-2+",
+    "ktuberling-data": "GPL-2+",
+    "tuxpaint-stamps-default": "GPL-2",
+    "ufoai-sound": "GPL-2+, GPL-2, CC-BY-3.0, CC-BY-SA-3.0 (musan.tsv says which)",
+}
+
+
+def ufoai_licences(text: str) -> dict[str, str]:
+    """File (below base/) to licence, from the package's copyright file in Debian's format 1.0."""
+    found: dict[str, str] = {}
+    for stanza in text.split("\n\n"):
+        fields: dict[str, str] = {}
+        name = ""
+        for line in stanza.splitlines():
+            if line[:1].isalpha() and ":" in line:
+                name, _, line = line.partition(":")
+            fields[name] = fields.get(name, "") + " " + line.strip()
+        for file in fields.get("Files", "").split():
+            found[file.removeprefix("base/")] = fields.get("License", "").split()[0]
+    return found
 
 
 def write_tsv(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
@@ -72,7 +107,8 @@ def write_licences(corpus: Path, unpacked: Mapping[str, Path], cache: Path) -> N
         deb = sorted(cache.glob(f"{package}_*.deb"))[-1]
         digest = hashlib.sha256(deb.read_bytes()).hexdigest()
         version = deb.stem.split("_")[1].replace("%3a", ":")
-        rows.append({"package": package, "version": version, "sha256": digest})
+        licence = LICENCES[package]
+        rows.append({"package": package, "version": version, "licence": licence, "sha256": digest})
     write_tsv(corpus / "packages.tsv", rows)
     # The packages name the GPL by its place on a Debian system; who unpacks this corpus may have none.
     shutil.copyfile("/usr/share/common-licenses/GPL-2", licences / "GPL-2")

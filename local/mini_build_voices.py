@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 # fmt: off
 FEMALE = {
     "ast-allison", "ast-june", "ast-ivrvoice", "ast-menardi", "ast-armelle", "ast-july",
@@ -19,7 +18,7 @@ FEMALE = {
     "queen-arnold", "queen-keith", "queen-martin", "queen-reagan", "queen-valdez",
 }
 EVAL = {
-    "klt-cs", "klt-hu", "klt-it", "klt-ml", "tux-be", "tux-bg", "tux-es", "tux-ru",
+    "klt-cs", "klt-en-gb", "klt-hu", "klt-ml", "tux-be", "tux-bg", "tux-es", "tux-ru",
     "queen-arnold", "queen-coleman", "queen-hill", "queen-hootkins", "queen-james", "queen-keith",
     "queen-lavelle", "queen-martin", "queen-reagan", "queen-reitel", "queen-valdez",
 }
@@ -129,17 +128,20 @@ KLETTRES = (
     *("ar", "cs", "da", "en", "en_GB", "es", "fr", "he", "hu", "it", "lt"),
     *("ml", "nb", "nds", "nl", "pt_BR", "ru", "tn", "uk"),
 )
-# The game's credits (CREDIT2.CRD in queen.1c) name the actor of each character. One person is one voice
-# here, so it is actors, not characters, that are listed.
+# The game's credits (CREDIT2.CRD in queen.1c) name the actor of each character, and an actor plays several:
+# those listed here sound alike, so they are one voice. Left out: other voices that these actors put on (JIM,
+# MAN, APE, DOG and WEDGE by Hill; JOHN by Hootkins; AND and DEATH by Reitel; ZOMBIE by Martin; WITCH by
+# Reagan), characters credited to two actors (KLUNK to Reitel and Hurley, LOLA to Arnold and Reagan), and
+# characters that sound like another actor's than the one credited (NAOMI, SHOWERAM).
 QUEEN = {
-    "queen-arnold": ("PRIN", "SHOWERAM"),
+    "queen-arnold": ("PRIN",),
     "queen-coleman": ("BOB",),
     "queen-hill": ("LOU", "SPARKY"),
     "queen-hootkins": ("BUD", "CHEF", "FRANK", "LARIS"),
     "queen-james": ("CHIEF", "IAN"),
     "queen-keith": ("ORACLE",),
     "queen-lavelle": ("JOE",),
-    "queen-martin": ("NAOMI", "SEC"),
+    "queen-martin": ("SEC",),
     "queen-reagan": ("TAM",),
     "queen-reitel": ("HENRY",),
     "queen-valdez": ("FAYE",),

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Stage 1, audio: one sample rate, utterances cut, 16-bit archives.
+# shellcheck source=steps/step.sh
 . "$(dirname "${BASH_SOURCE[0]}")/step.sh"
 
 fan_out audio

@@ -19,6 +19,16 @@ lock() {
     fi
   fi
   echo "$(uname -n) $$" >"$1/.lock.holder"
+  sweep "$1"
+}
+
+# sweep FOLDER: remove what writers of this host that are dead have left half-written (.NAME.part.HOST.PID.N).
+sweep() {
+  local part pid
+  find "$1" -name ".*.part.$(uname -n).*" -prune -print0 | while IFS= read -r -d '' part; do
+    pid=${part%.*}
+    kill -0 "${pid##*.}" 2>/dev/null || rm -rf -- "$part"
+  done
 }
 
 # die_with_me COMMAND ...: run it so that it is killed when this shell is, however that happens.

@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . ./path.sh
 
+# shellcheck disable=SC2034 # ngpu: steps/train.sh
 run='' cmd=local nj=2 ngpu=0 force=''
 while (($#)); do
   case $1 in

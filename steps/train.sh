@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Stage 6, train: one process a GPU (torchrun when there are several), or this machine's cores.
+# shellcheck source=steps/step.sh
 . "$(dirname "${BASH_SOURCE[0]}")/step.sh"
 
 program=(python)

@@ -1,4 +1,4 @@
-"""Helpers of the end-to-end tests: a few seconds of real voices, a tiny network, ./run.sh as a user calls it."""
+"""Helpers of the end-to-end tests: a few real voices, a tiny network, ./run.sh as a user calls it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ TINY = {
     "models.attention_channels": "16",
     "models.xvector_dim": "32",
     "train.epochs": "3",
+    "train.threads": "1",
     "train.batch_size": "16",
     "train.average": "2",
     "train.checkpoint_steps": "2",

@@ -4,7 +4,6 @@
 # Exit status 77 with a reason where that cannot be done.
 set -euo pipefail
 action=${1:?start or stop} folder=${2:?a folder for its files}
-user=slurm-node
 
 cannot() { echo "slurm_node.sh: $*" >&2 && exit 77; }
 
@@ -18,14 +17,14 @@ install_packages() {
 }
 
 write_conf() {
-  local host cpus memory
+  local host cpus memory port=$((20000 + RANDOM % 10000))
   host=$(hostname -s) cpus=$(nproc)
   memory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.8)}' /proc/meminfo)
   cat >"$folder/slurm.conf" <<CONF
-ClusterName=$user
+ClusterName=timbre
 SlurmctldHost=$host(127.0.0.1)
-SlurmctldPort=16817
-SlurmdPort=16818
+SlurmctldPort=$port
+SlurmdPort=$((port + 1))
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=socket=$folder/munge/socket

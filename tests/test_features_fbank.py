@@ -73,6 +73,13 @@ def test_gradient_is_that_of_finite_differences(kind: str) -> None:
     assert torch.autograd.gradcheck(fbank, (samples,), atol=1e-4, rtol=1e-3)
 
 
+def test_a_wanted_gradient_changes_no_bit() -> None:
+    samples, fbank = torch.from_numpy(noise(2, 70000)), Fbank(OPTIONS)
+    with_gradient = fbank(samples.clone().requires_grad_())
+    assert with_gradient.requires_grad
+    assert torch.equal(with_gradient.reshape(2, -1, 20), fbank(samples))
+
+
 def test_has_no_checkpoint_entries() -> None:
     assert Fbank(OPTIONS).state_dict() == {}
 

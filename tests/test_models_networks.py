@@ -22,7 +22,13 @@ from pysteps.train.losses import SoftmaxHead
 from pysteps.train.options import TrainOptions
 
 SMALL = ModelOptions(
-    channels=16, frame_channels=24, scale=4, se_channels=8, attention_channels=8, xvector_dim=10, feature_dim=6
+    channels=16,
+    frame_channels=24,
+    scale=4,
+    se_channels=8,
+    attention_channels=8,
+    xvector_dim=10,
+    feature_dim=6,
 )
 TDNN = replace(SMALL, encoder="tdnn", pooling="stats", pooled_norm=False, xvector_norm=False)
 

@@ -72,7 +72,8 @@ def test_what_cannot_be_read_is_dropped_and_named(run: Run, tmp_path: Path, kind
     run.options["audio"]["max_dropped"] = 0.2
     do(audio, run)
     dropped = run.set("train").dropped()
-    assert list(dropped) == ["zz-bad"] and dropped["zz-bad"].startswith("audio ") and path.name in dropped["zz-bad"]
+    assert list(dropped) == ["zz-bad"]
+    assert dropped["zz-bad"].startswith("audio ") and path.name in dropped["zz-bad"]
     assert len(run.set("train").remaining()) == 8
     kept = (run.of("audio", "train") / "wav.scp").read_text().splitlines()
     assert len(kept) == 8
@@ -80,7 +81,7 @@ def test_what_cannot_be_read_is_dropped_and_named(run: Run, tmp_path: Path, kind
 
 def test_above_the_allowed_share_the_stage_fails(run: Run, tmp_path: Path) -> None:
     add(run.data / "train", {"zz-bad": (str(tmp_path / "nowhere.wav"), "zz")})
-    with pytest.raises(InputError, match=r"1 of 9 utterances were dropped \(11.1%, allowed 1.0%\); first zz-bad"):
+    with pytest.raises(InputError, match=r"1 of 9 .* dropped \(11.1%, allowed 1.0%\); first zz-bad"):
         do(audio, run)
 
 

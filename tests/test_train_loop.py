@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
+import socket
 import time
 from dataclasses import replace
+from multiprocessing import get_context
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,8 @@ MODEL = ModelOptions(
     channels=16, frame_channels=16, scale=4, se_channels=4, attention_channels=4, xvector_dim=8
 )
 OPTIONS = TrainOptions(
-    epochs=4, batch_size=12, lr=0.2, final_lr=0.02, warmup_epochs=0.5, margin_start_epoch=1, margin_end_epoch=2,
-    average=2, checkpoint_steps=3, threads=1, time_masks=1, time_width=3,
+    epochs=4, batch_size=12, lr=0.2, final_lr=0.02, warmup_epochs=0.5, margin_start_epoch=1,
+    margin_end_epoch=2, average=2, checkpoint_steps=3, threads=1, time_masks=1, time_width=3,
 )  # fmt: skip
 CONTRACT = {"kind": "fbank", "dim": BINS}
 
@@ -138,74 +138,89 @@ def test_a_damaged_checkpoint_costs_steps_not_bytes(undisturbed: Path, tmp_path:
     assert weights(tmp_path) == weights(undisturbed)
 
 
-SCRIPT = """
-import sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-from test_train_loop import Dev, Egs, OPTIONS, train
-train(Path(sys.argv[1]), dev=Dev(), egs=Egs(pause=0.05))
-"""
+def start(out: Path, **environment: str) -> ForkProcess:
+    """A training in a process of its own. Forked: importing torch again would take longer than all else."""
+
+    def work() -> None:
+        os.environ.update(environment)
+        train(out, dev=Dev(), egs=Egs(pause=0.02))
+
+    process = get_context("fork").Process(target=work)
+    process.start()
+    return process
 
 
-def start(out: Path, repo: Path, **environment: str) -> subprocess.Popen:
-    script = SCRIPT.format(tests=str(repo / "tests"))
-    variables = os.environ | {"PYTHONPATH": str(repo), "OMP_NUM_THREADS": "1"} | environment
-    with open(out.with_suffix(f".{environment.get('RANK', '0')}.log"), "ab") as log:
-        return subprocess.Popen([sys.executable, "-c", script, str(out)], env=variables, stdout=log, stderr=log)
+def ends(process: ForkProcess) -> int | None:
+    """The exit status; None if it does not end."""
+    process.join(60)
+    return process.exitcode
 
 
-def test_killed_it_goes_on_to_the_same_bytes(undisturbed: Path, tmp_path: Path, repo: Path) -> None:
-    out = tmp_path / "exp"
-    # Killed as soon as a checkpoint of its own is there: once while it writes the next, in an epoch and after.
-    for wanted in ("step-000000003.pt", "step-000000012.pt", "epoch-00003.pt"):
-        process = start(out, repo)
-        deadline = time.monotonic() + 60
-        while not (out / "checkpoints" / wanted).exists() and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+def kill_when(out: Path, wanted: str, *processes: ForkProcess) -> None:
+    """SIGKILL to the last of ``processes`` as soon as a checkpoint is there, and wait for all."""
+    deadline = time.monotonic() + 60
+    while not (out / "checkpoints" / wanted).exists():
+        assert all(process.is_alive() for process in processes) and time.monotonic() < deadline
+        time.sleep(0.0005)
+    processes[-1].kill()
+    assert all(ends(process) not in (0, None) for process in processes)
     assert not (out / "model").exists()
-    assert start(out, repo).wait() == 0
-    assert weights(out) == weights(undisturbed)
-    assert timeless(out) == timeless(undisturbed)
 
 
-def test_two_processes_train_one_model_and_go_on_together(tmp_path: Path, repo: Path) -> None:
-    out = tmp_path / "exp"
-    for port in ("29611", "29612"):
-        both = [
-            start(out, repo, RANK=str(rank), WORLD_SIZE="2", LOCAL_RANK=str(rank), MASTER_ADDR="127.0.0.1",
-                  MASTER_PORT=port)
-            for rank in (0, 1)
-        ]  # fmt: skip
-        try:
-            if port == "29611":  # the first time one of the two is killed, and the other has to go too
-                while not (out / "checkpoints" / "step-000000012.pt").exists():
-                    assert all(process.poll() is None for process in both)
-                    time.sleep(0.005)
-                both[1].kill()
-            codes = [process.wait(60) for process in both]
-        finally:
-            for process in both:
-                process.kill()
-    assert codes == [0, 0]
-    assert [line["chunks"] for line in curves(out)] == [96] * 4
-    assert curves(out)[-1]["valid_accuracy"] > 0.8
+KILLS = ["step-000000003.pt", "step-000000006.pt", "epoch-00001.pt", "step-000000012.pt", "epoch-00003.pt"]
+
+
+def test_killed_five_times_it_goes_on_to_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
+    for wanted in KILLS:
+        kill_when(tmp_path, wanted, start(tmp_path))
+    assert ends(start(tmp_path)) == 0
+    assert weights(tmp_path) == weights(undisturbed)
+    assert timeless(tmp_path) == timeless(undisturbed)
+
+
+def both(out: Path) -> list[ForkProcess]:
+    """Two processes of one training, as torchrun would start them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [start(out, RANK=str(rank), LOCAL_RANK=str(rank), **shared) for rank in (0, 1)]
+
+
+def test_two_processes_train_one_model_and_go_on_to_the_same_bytes(tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert [ends(process) for process in both(whole)] == [0, 0]
+    kill_when(parts, "step-000000012.pt", *both(parts))
+    assert [ends(process) for process in both(parts)] == [0, 0]
+    assert weights(whole) == weights(parts)
+    assert timeless(whole) == timeless(parts)
+    assert [line["chunks"] for line in curves(whole)] == [96] * 4
+    assert curves(whole)[-1]["accuracy"] > 0.5
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_batch_named(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         train(tmp_path, egs=Egs(broken=True))
     message = str(caught.value)
-    assert message.startswith("archive train.2: the loss of chunks 7")
-    assert "epoch 1, batch" in message and "learning rate" in message
-    assert "features of chunks 7 are not finite" in message
+    assert message.startswith("archive train.2: the loss is not finite at step ")
+    assert "(epoch 1, batch " in message and "learning rate 0." in message
+    assert "features are not finite in chunks 7 (mend the features)" in message
+
+
+def test_chunks_are_named_by_their_keys_where_the_egs_know_them(tmp_path: Path) -> None:
+    class Named(Egs):
+        def keys(self, archive: str) -> list[str]:
+            return [f"{archive}-utt{n}" for n in range(40)]
+
+    with pytest.raises(InputError, match="not finite in chunks train.2-utt7 "):
+        train(tmp_path, egs=Named(broken=True))
 
 
 def test_a_loss_that_runs_away_names_the_learning_rate(tmp_path: Path) -> None:
     options = replace(OPTIONS, loss="softmax", lr=1e30, final_lr=1e30, warmup_epochs=0)
-    with pytest.raises(InputError, match=r"learning rate 1e\+30; the features are finite.*--train.lr"):
+    with pytest.raises(
+        InputError, match=r"learning rate 1e\+30\): features are finite, losses are not.*--train.lr"
+    ):
         train(tmp_path, options)
 
 

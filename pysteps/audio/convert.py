@@ -33,6 +33,8 @@ class Converter:
         options = self.options
         samples, rate = self._read(entry, start, end)
         samples = resample(samples, rate, options.sample_rate)
+        if not len(samples):
+            raise InputError("no samples", where=entry)
         if options.band_low > 0 or options.band_high > 0:
             samples = bandpass(
                 samples,
@@ -51,7 +53,8 @@ class Converter:
         if offset is None:
             return read_audio(path, start=start, end=end, channel=self.options.channel)
         with Archive() as archive:
-            samples, rate = read_wav_stream(archive.at(entry, path), where=entry)
+            handle, channel = archive.at(entry, path), self.options.channel
+            samples, rate = read_wav_stream(handle, where=entry, channel=channel)
         return samples[int(start * rate) : None if end is None else int(end * rate)], rate
 
     def _run(self, entry: str, start: float, end: float | None) -> tuple[np.ndarray, int]:

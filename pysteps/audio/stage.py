@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from ..formats import arks, tables
+from ..formats.datadir import DataSet, check, mend
 from ..formats.drops import conclude_drops
 from ..formats.errors import InputError
 from ..formats.run import Run
@@ -39,11 +41,9 @@ def units(run: Run) -> list[Unit]:
 
 def items(run: Run, unit: Unit) -> list[str]:
     """The set's utterances; what is wrong with the set as a whole is said here."""
-    from ..formats.datadir import check, mend
-
     data = run.set(unit.name)
     for sentence in mend(data):
-        print(sentence)
+        print(sentence, file=sys.stderr)
     check(data)
     return sorted(data.utt2spk())
 
@@ -59,7 +59,7 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
     from .options import AudioOptions
 
     converter = Converter(AudioOptions(**run.options[NAME]), allow_pipes=run.allow_pipes)
-    sources = {}
+    sources: dict[str, DataSet] = {}
 
     def do(unit: Unit, number: int, utts: list[str]) -> Tables:
         data = sources.setdefault(unit.name, run.set(unit.name))

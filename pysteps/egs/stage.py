@@ -81,8 +81,9 @@ def items(run: Run, unit: Unit) -> list[str]:
     for plan, pool in [*((plan, training) for plan in plans), (plan_validation(valid, shortest), valid)]:
         if plan is not None:
             lines = (
-                f"{number:06d}-{pool[index].utt}@{start} {pool[index].data} {pool[index].utt} {start} {plan.frames}\n"
+                f"{number:06d}-{utt}@{start} {data} {utt} {start} {plan.frames}\n"
                 for number, (index, start) in enumerate(zip(plan.source, plan.start, strict=True))
+                for data, utt in [(pool[index].data, pool[index].utt)]
             )
             write_text(unit.folder / "plan" / plan.name, "".join(lines))
     speakers = sorted({source.speaker for source in training})

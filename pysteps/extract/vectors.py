@@ -38,9 +38,12 @@ def embed_all(
     vectors = {}
     for group in batches({utt: len(matrix) for utt, matrix in features.items()}, batch_size):
         spans = parts(len(features[group[0]]), max_frames)
-        total = sum(
-            (last - first) * embed([features[utt][first:last] for utt in group]).astype(np.float64)
-            for first, last in spans
+        total = np.sum(
+            [
+                (last - first) * embed([features[utt][first:last] for utt in group]).astype(np.float64)
+                for first, last in spans
+            ],
+            axis=0,
         )
         for utt, vector in zip(group, total / spans[-1][1], strict=True):
             vectors[utt] = vector.astype(np.float32)

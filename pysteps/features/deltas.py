@@ -24,5 +24,6 @@ def add_deltas(features: np.ndarray, *, order: int = 2, window: int = 2) -> np.n
         kernel = np.convolve(kernel, slope)
         reach = len(kernel) // 2
         padded = np.pad(parts[0], ((reach, reach), (0, 0)), mode="edge")
-        parts.append(sum(weight * padded[k : k + len(features)] for k, weight in enumerate(kernel)))
+        shifted = (weight * padded[k : k + len(features)] for k, weight in enumerate(kernel))
+        parts.append(sum(shifted, start=np.zeros_like(parts[0])))
     return np.concatenate(parts, axis=1).astype(features.dtype)

@@ -32,7 +32,7 @@ class Fbank(nn.Module):
     rising: Tensor
     delayed: Tensor
     filters: Tensor
-    transform: Tensor | None
+    transform: Tensor  # None for fbank
 
     def __init__(self, options: FbankOptions) -> None:
         super().__init__()
@@ -62,9 +62,19 @@ class Fbank(nn.Module):
         frames = rows.unfold(-1, options.frame_length, options.frame_shift)
         if samples.device.type != "cpu" or torch.compiler.is_compiling():
             return self._features(frames).reshape(*batch, count, options.dim)
-        size = max(1, _BLOCK_SAMPLES // options.fft_length)
-        blocks = [self._features(block) for row in frames for block in row.split(size)]
-        return torch.cat(blocks).reshape(*batch, count, options.dim)
+        return self._in_blocks(frames).reshape(*batch, count, options.dim)
+
+    def _in_blocks(self, frames: Tensor) -> Tensor:
+        size = max(1, _BLOCK_SAMPLES // self.options.fft_length)
+        blocks = (block for row in frames for block in row.split(size))
+        if frames.requires_grad:
+            return torch.cat([self._features(block) for block in blocks])
+        # Without a gradient straight into place: hours of features need not be held twice.
+        out = frames.new_empty(*frames.shape[:2], self.options.dim)
+        places = (place for row in out for place in row.split(size))
+        for block, place in zip(blocks, places, strict=True):
+            place.copy_(self._features(block))
+        return out
 
     def _extent(self, count: int) -> int:
         first, end = self.options.geometry.span(count, self.options.sample_rate)

@@ -89,11 +89,11 @@ class Archive:
         head = handle.read(6)
         if head == b"\0BCM2 ":
             low, span, rows, columns = _CM2.unpack(handle.read(_CM2.size))
-            width, kind = 2, np.dtype("<u2")
+            width, kind = 2, "<u2"
         elif head[:5] == b"\0BFM ":
             handle.seek(-1, os.SEEK_CUR)
             _, rows, _, columns = struct.unpack("<bibi", handle.read(10))
-            width, kind = 4, np.dtype("<f4")
+            width, kind = 4, "<f4"
         else:
             return np.asarray(self.array(entry, utt)[first:last], np.float32)
         if not 0 <= first <= last <= rows:

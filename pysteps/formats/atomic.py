@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-_MARK = ".part."
-
 
 def _beside(path: Path) -> Path:
-    # Host, process and an attempt number: two attempts at one shard never share a temporary name.
+    # Host, process and an attempt number: two attempts at one shard never share a temporary name, and
+    # steps/lock.sh can tell what a killed process of this host left.
     attempt = 0
     while True:
-        part = path.with_name(f".{path.name}{_MARK}{socket.gethostname()}.{os.getpid()}.{attempt}")
+        part = path.with_name(f".{path.name}.part.{socket.gethostname()}.{os.getpid()}.{attempt}")
         if not part.exists():
             return part
         attempt += 1
@@ -58,9 +57,3 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write ``text`` to ``path``, whole or not at all."""
     with replacing(path) as handle:
         handle.write(text)
-
-
-def sweep(folder: str | os.PathLike[str]) -> None:
-    """Remove what interrupted writers left in ``folder`` (call it only under the work folder's lock)."""
-    for part in Path(folder).glob(f".*{_MARK}*"):
-        part.unlink(missing_ok=True)

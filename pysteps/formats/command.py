@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from . import shards
 from .errors import InputError, guarded
@@ -18,41 +18,41 @@ from .stamps import Unit
 class Sharded(Protocol):
     """What a sharded stage's module offers."""
 
-    NAME: str
-    TABLES: Sequence[str]
+    @property
+    def NAME(self) -> str:
+        """The stage's word."""
 
-    @staticmethod
-    def units(run: Run) -> list[Unit]:
+    @property
+    def TABLES(self) -> Sequence[str]:
+        """The tables that shards are gathered into."""
+
+    def units(self, run: Run) -> list[Unit]:
         """One unit a data set."""
 
-    @staticmethod
-    def items(run: Run, unit: Unit) -> list[str]:
+    def items(self, run: Run, unit: Unit) -> list[str]:
         """The unit's items in order."""
 
-    @staticmethod
-    def shard_size(run: Run) -> int:
+    def shard_size(self, run: Run) -> int:
         """Items a shard."""
 
-    @staticmethod
-    def worker(run: Run) -> Callable[[Unit, int, list[str]], shards.Tables]:
+    def worker(self, run: Run) -> Callable[[Unit, int, list[str]], shards.Tables]:
         """Load what a job needs once; return the function that does one shard."""
 
-    @staticmethod
-    def conclude(run: Run, unit: Unit) -> None:
+    def conclude(self, run: Run, unit: Unit) -> None:
         """Look at what was gathered (drop lists, contracts)."""
 
 
 class Single(Protocol):
     """What a stage that is one piece of work a unit offers."""
 
-    NAME: str
+    @property
+    def NAME(self) -> str:
+        """The stage's word."""
 
-    @staticmethod
-    def units(run: Run) -> list[Unit]:
+    def units(self, run: Run) -> list[Unit]:
         """The pieces."""
 
-    @staticmethod
-    def do(run: Run, unit: Unit) -> None:
+    def do(self, run: Run, unit: Unit) -> None:
         """Do one."""
 
 
@@ -71,8 +71,7 @@ def _stale(units: list[Unit]) -> Iterator[Unit]:
 def plan(stage: Sharded, run: Run) -> int:
     """Plan every stale unit; returns how many shards wait."""
     return sum(
-        shards.plan(unit, stage.items(run, unit), stage.shard_size(run))
-        for unit in _stale(stage.units(run))
+        shards.plan(unit, stage.items(run, unit), stage.shard_size(run)) for unit in _stale(stage.units(run))
     )
 
 
@@ -103,27 +102,25 @@ def single(stage: Single, run: Run) -> None:
         print(f"{stage.NAME} {unit.name}: done in {time.monotonic() - start:.1f} s", file=sys.stderr)
 
 
-def main(stage: Sharded | Single) -> None:
-    """``python -m pysteps.STAGE plan|job|gather|run --run FILE``."""
+def main(stage: Any) -> None:
+    """``python -m pysteps.STAGE plan|job|gather|run --run FILE``: the first three where work is sharded."""
     parser = argparse.ArgumentParser(prog=f"python -m pysteps.{stage.NAME}", description=stage.__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
     sharded = hasattr(stage, "worker")
-    parser.add_argument("verb", choices=("plan", "job", "gather") if sharded else ("run",))
-    parser.add_argument("--run", required=True, help="the resolved run: exp/TAG/run.json")
-    if sharded:
-        parser.add_argument("--job", type=int, default=1, help="which job this is, from 1")
-        parser.add_argument("--jobs", type=int, default=1, help="how many jobs there are")
-    if not sharded or "plan" in sys.argv[1:2]:
-        parser.add_argument("--force", action="store_true", help="redo what is fresh")
+    for verb in ("plan", "job", "gather") if sharded else ("run",):
+        words = verbs.add_parser(verb)
+        words.add_argument("--run", required=True, help="the resolved run: exp/TAG/run.json")
+        if verb == "job":
+            words.add_argument("--job", type=int, default=1, help="which job this is, from 1")
+            words.add_argument("--jobs", type=int, default=1, help="how many jobs there are")
+        if verb in ("plan", "run"):
+            words.add_argument("--force", action="store_true", help="redo what is fresh")
     options = parser.parse_args()
 
     def work() -> None:
         run = Run.load(options.run)
-        if getattr(options, "force", False):
-            for unit in stage.units(run):
-                unit.forget()
-                shutil.rmtree(unit.folder / "shards", ignore_errors=True)
-                if hasattr(stage, "reset"):
-                    stage.reset(run, unit)
+        if options.verb in ("plan", "run") and options.force:
+            forget(stage, run)
         if options.verb == "plan":
             print(plan(stage, run))  # the step reads this number
         elif options.verb == "job":
@@ -134,3 +131,12 @@ def main(stage: Sharded | Single) -> None:
             single(stage, run)
 
     guarded(work)
+
+
+def forget(stage: Any, run: Run) -> None:
+    """Make everything of a stage stale: stamps, finished shards, and what its ``reset`` removes."""
+    for unit in stage.units(run):
+        unit.forget()
+        shutil.rmtree(unit.folder / "shards", ignore_errors=True)
+        if hasattr(stage, "reset"):
+            stage.reset(run, unit)

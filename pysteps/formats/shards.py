@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from .atomic import replacing, sweep, sync_folder, write_text
+from .atomic import replacing, sync_folder, write_text
 from .errors import InputError
 from .progress import Progress
 from .stamps import Unit
@@ -38,7 +38,6 @@ def plan(unit: Unit, items: Sequence[str], size: int) -> int:
         shutil.rmtree(folder / "shards", ignore_errors=True)
         shards = [list(items[start : start + size]) for start in range(0, len(items), size)]
         write_text(path, json.dumps({"key": key, "shards": shards}))
-    sweep(folder)
     todo = pending(folder)
     # Jobs divide this list, not what is pending when each of them starts: the first may be done by then.
     write_text(folder / "shards" / "todo.json", json.dumps({"todo": todo}))
@@ -94,7 +93,7 @@ def run(
 
 
 def _finish(folder: Path, number: int, tables: Tables) -> None:
-    part = folder / "shards" / f".{number}.part.{socket.gethostname()}.{os.getpid()}"
+    part = folder / "shards" / f".{number}.part.{socket.gethostname()}.{os.getpid()}.0"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     for name, table in tables.items():

@@ -108,10 +108,10 @@ def read_conf(folders: list[Path], stage: str, name: str) -> dict[str, Any]:
                 content = yaml.safe_load(path.read_text("utf-8")) or {}
             except yaml.YAMLError as error:
                 raise InputError(str(error), where=path) from error
-            known = {field.name for field in fields(OPTIONS[stage])}
+            keys = {field.name for field in fields(OPTIONS[stage])}
             for key in content:
-                if key not in known:
-                    raise InputError(f"unknown key {key}", where=path, mend=nearest(str(key), sorted(known)))
+                if key not in keys:
+                    raise InputError(f"unknown key {key}", where=path, mend=nearest(str(key), sorted(keys)))
             return content
     known = sorted(path.stem for folder in folders for path in (folder / stage).glob("*.yaml"))
     if name == "default" and not known:

@@ -119,7 +119,8 @@ def results(run: Run) -> dict[str, Any]:
 
 
 def _dropped(run: Run, name: str) -> dict[str, int]:
-    path, counts = run.data / name / "dropped", {}
+    path = run.data / name / "dropped"
+    counts: dict[str, int] = {}
     for reason in (read_table(path) if path.is_file() else {}).values():
         stage = reason.split()[0]
         counts[stage] = counts.get(stage, 0) + 1

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..formats.atomic import replacing, sweep
+from ..formats.atomic import replacing
 from ..formats.errors import InputError
 
 KEEP = 2  # the newest may be damaged by a disk; the one before it is the way back
@@ -38,8 +38,6 @@ class Checkpoints:
 
     def newest(self) -> dict[str, Any] | None:
         """The state to go on from; None at the beginning. A damaged file is said and passed over."""
-        if self.folder.is_dir():
-            sweep(self.folder)
         for path in reversed(self._found("step")):
             state = _read(path)
             if state is not None:

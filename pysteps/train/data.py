@@ -16,7 +16,10 @@ from .options import TrainOptions
 
 
 class EgsSource(Protocol):
-    """What training reads: ``egs.source.EgsFolder``, or a few arrays in a test."""
+    """What training reads: ``egs.source.EgsFolder``, or a few arrays in a test.
+
+    A source may also have ``keys(archive: str) -> list[str]``, the chunks' names, for error messages.
+    """
 
     def plan(self) -> EgsPlan:
         """Speakers, feature size, and the archives with their sizes."""

@@ -226,19 +226,25 @@ class Training:
 
     def refuse_not_finite(self, losses: Tensor, batch: Batch, rate: float) -> None:
         """InputError with the batch's name if a loss is NaN or infinite."""
-        if bool(torch.isfinite(losses).all()):
+        finite = torch.isfinite(losses)
+        if bool(finite.all()):
             return
-        bad = batch.rows[~torch.isfinite(losses).cpu().numpy()]
-        broken = batch.rows[~torch.isfinite(torch.from_numpy(batch.features)).flatten(1).all(1).numpy()]
-        cause = (
-            f"features of chunks {_few(broken)} are not finite" if len(broken) else "the features are finite"
-        )
+        broken = ~np.isfinite(batch.features).all(axis=(1, 2))
+        # Batch normalisation spreads one broken chunk over all: say which one it was.
+        rows = batch.rows[broken] if broken.any() else batch.rows[~finite.cpu().numpy()]
+        cause = "features are not finite" if broken.any() else "features are finite, losses are not"
         raise InputError(
-            f"the loss of chunks {_few(bad)} (counted from 0) is not finite at step {self.step}: epoch "
-            f"{self.epoch + 1}, batch {batch.number}, learning rate {rate:.3g}; {cause}",
+            f"the loss is not finite at step {self.step} (epoch {self.epoch + 1}, batch {batch.number}, "
+            f"learning rate {rate:.3g}): {cause} in chunks {self.names_of(batch.archive, rows)}",
             where=f"archive {batch.archive}",
-            mend="mend the features" if len(broken) else "lower --train.lr, or set --train.clip_norm",
+            mend="mend the features" if broken.any() else "lower --train.lr, or set --train.clip_norm",
         )
+
+    def names_of(self, archive: str, rows: np.ndarray) -> str:
+        """The first few of an archive's chunks: their keys if the egs know them, else their places from 0."""
+        keys = self.source.keys(archive) if hasattr(self.source, "keys") else None
+        shown = [str(row) if keys is None else keys[row] for row in sorted(rows)[:8]]
+        return ", ".join(shown) + (f" and {len(rows) - 8} more" if len(rows) > 8 else "")
 
     def close_epoch(self, dev: DevelopmentSet | None) -> None:
         """Judge the model, add a line to the curves, keep model and checkpoint."""
@@ -284,8 +290,3 @@ def check(options: TrainOptions) -> None:
     LOSSES[options.loss]
     OPTIMISERS[options.optimiser]
     schedules.check(options)
-
-
-def _few(rows: np.ndarray) -> str:
-    shown = ", ".join(str(row) for row in sorted(rows)[:8])
-    return shown + (f" and {len(rows) - 8} more" if len(rows) > 8 else "")

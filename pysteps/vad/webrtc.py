@@ -41,8 +41,8 @@ def webrtc_vad(
     if count == 0:
         return np.zeros(0, bool)
     decisions = _decisions(samples, rate, mode, frame_ms)
-    middles = geometry.first_sample(0, rate) + geometry.length(rate) // 2
-    middles = middles + geometry.shift(rate) * np.arange(count, dtype=np.int64)
+    first = geometry.first_sample(0, rate) + geometry.length(rate) // 2
+    middles = first + geometry.shift(rate) * np.arange(count, dtype=np.int64)
     index = middles * 1000 // (rate * frame_ms)
     voiced = decisions[index.clip(0, len(decisions) - 1)]
     return _hung_over(_majority(voiced, smooth), hangover)

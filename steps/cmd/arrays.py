@@ -20,8 +20,8 @@ from contract import Request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # What a task must have as this process has it, whatever the site does with environments.
-SHARED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LC_ALL", "PYTHONUTF8", "VIRTUAL_ENV", "PYTHON")
-SHARED += ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+MEANINGFUL = ("VIRTUAL_ENV", "PYTHON", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+SHARED = (*MEANINGFUL, "PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LC_ALL", "PYTHONUTF8")
 # What belongs to this machine alone.
 PRIVATE = ("TIMBRE_LOCK_FD", "TIMBRE_DRIVER_PID", "TIMBRE_SHOW", "TIMBRE_LAUNCH")
 PASSING = ("timed out", "temporarily", "Unable to contact", "try again", "Connection refused")
@@ -65,7 +65,7 @@ def fingerprint(request: Request) -> str:
         if os.path.isfile(word) and os.path.getsize(word) < 2**22:
             with open(word, "rb") as handle:
                 parts.append(hashlib.sha256(handle.read()).hexdigest())
-    parts.append(sorted((name, os.environ.get(name)) for name in SHARED))
+    parts.append([(name, os.environ.get(name)) for name in MEANINGFUL])
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -135,8 +135,9 @@ class Queue:
         else:
             raise SlurmError("the queue cannot be asked what became of an earlier run's jobs")
         ids = ", ".join(sorted({array.number or array.name for array in self.arrays}))
+        found = f"slurm: {self._request.name}: an earlier run's array {ids}"
         if states and record["mark"] == self._mark:
-            sys.stderr.write(f"slurm: {self._request.name}: an earlier run's array {ids} is queued: adopted\n")
+            sys.stderr.write(f"{found} is queued: waiting for it\n")
             failures: dict[int, int] = {}
             for place, array in enumerate(self.arrays):  # a failed task counts where it was submitted last
                 later = {job for other in self.arrays[place + 1 :] for job in other.jobs}
@@ -145,7 +146,7 @@ class Queue:
                     failures[task.job] = failures.get(task.job, 0) + 1
             return failures
         if states:
-            sys.stderr.write(f"slurm: {self._request.name}: an earlier run's array {ids} did something else: cancelled\n")
+            sys.stderr.write(f"{found} did something else: cancelling it\n")
             self.cancel()
         self.forget()
         return None

@@ -151,7 +151,8 @@ def tail(path: str, start: int = 0, lines: int = TAIL_LINES) -> list[str]:
             text = handle.read().decode("utf-8", "replace")
     except OSError:
         return []
-    return [line.rstrip("\r").rpartition("\r")[2] for line in text.rstrip().split("\n")][-lines:]
+    states = (line.rstrip("\r").rpartition("\r")[2] for line in text.rstrip().split("\n"))
+    return list(states)[-lines:] if text.strip() else []
 
 
 def meaning(code: int) -> str:
