@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From a raw corpus to EER and a report, in stages. ./run.sh --help says the options.
 set -euo pipefail
+export TIMBRE_CALLER=$PWD TIMBRE_DRIVER_PID=$$ # relative paths are the caller's; jobs end with this process
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./path.sh
 

@@ -1,70 +1,76 @@
 """The pools that augmentation draws from, for recipes without MUSAN and RIRS_NOISES of their own.
 
-Noise and music are those shipped in egs/mini/corpus/musan; rooms are simulated (image method, pyroomacoustics:
-Scheibler et al., ICASSP 2018): shoeboxes of 3 to 10 m with a reverberation time of 0.1 to 0.6 s.
+Noise and music are those shipped in egs/mini/corpus/musan; rooms are simulated at stage 0.
 """
 
 from __future__ import annotations
 
-import io
-import wave
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from pysteps.formats.atomic import replacing
 from pysteps.formats.errors import InputError
 from pysteps.formats.rng import generator
 from pysteps.formats.tables import write_table
 
-ROOMS = 40
-RATE = 16000
-SECONDS = 0.7  # of a response; what comes later is below -60 dB
+ROOMS, RATE = 40, 16000
 
 
-def simulate_room(number: int, seed: int) -> np.ndarray:
-    """One room response [time] at 16 kHz, float64, its peak at 1."""
-    import pyroomacoustics as pra
+def place(path: Path) -> str:
+    """``path`` as a wav.scp should name it: from the current folder when it lies below it, else absolute."""
+    here, path = Path.cwd().resolve(), path.resolve()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
 
-    rng = generator(seed, f"room{number:02d}", "simulate")
-    size = np.asarray([rng.uniform(3, 10), rng.uniform(3, 8), rng.uniform(2.4, 3.6)])
-    seconds = rng.uniform(0.1, 0.6)
-    # Sabine's formula allows no shorter time in a large room; the walls then absorb all they can.
-    absorption = min(
-        0.95,
-        0.161 * size.prod() / (seconds * 2 * (size[0] * size[1] + size[1] * size[2] + size[2] * size[0])),
+
+def room_response(seed: int, name: str) -> tuple[np.ndarray, str]:
+    """A simulated room's impulse response at 16 kHz (peak 0.5, 1 ms before the direct sound kept).
+
+    A shoebox by the image-source method (Allen and Berkley 1979, pyroomacoustics), its absorption from
+    Sabine's formula for a reverberation time drawn from 0.1-0.6 s; also a text that says what was drawn.
+    """
+    import pyroomacoustics as room_acoustics
+
+    # its sum over images is split among threads: one thread gives the same bytes on every machine
+    room_acoustics.constants.set("num_threads", 1)
+    rng = generator(seed, name, "room")
+    size = rng.uniform((3.0, 3.0, 2.4), (9.0, 8.0, 4.0))
+    floor = 0.163 * size.prod() / (2 * (size[0] * size[1] + size[0] * size[2] + size[1] * size[2]))
+    time = rng.uniform(max(0.1, 1.05 * floor), 0.6)  # below the floor no wall absorbs enough
+    source, microphone = (rng.uniform(0.5, size - 0.5) for _ in range(2))
+    absorption, order = room_acoustics.inverse_sabine(time, size)
+    room = room_acoustics.ShoeBox(
+        size, fs=RATE, materials=room_acoustics.Material(absorption), max_order=min(order, 40)
     )
-    room = pra.ShoeBox(size, fs=RATE, materials=pra.Material(absorption), max_order=12)
-    talker, microphone = (size * rng.uniform(0.15, 0.85, 3) for _ in range(2))
-    room.add_source(talker)
+    room.add_source(source)
     room.add_microphone(microphone)
     room.compute_rir()
-    response = np.asarray(room.rir[0][0], np.float64)[: int(SECONDS * RATE)]
-    return response / np.abs(response).max()
+    response = np.asarray(room.rir[0][0])
+    first = max(int(np.abs(response).argmax()) - RATE // 1000, 0)
+    response = response[first : first + int(1.2 * time * RATE)]
+    text = " ".join(f"{value:.2f}" for value in (*size, time))
+    return response * (0.5 / np.abs(response).max()), text
 
 
-def write_wav(path: Path, samples: np.ndarray) -> None:
-    """16-bit mono wav of ``samples`` [time] in [-1, 1], whole or not at all."""
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as wav:
-        wav.setnchannels(1)
-        wav.setsampwidth(2)
-        wav.setframerate(RATE)
-        wav.writeframes(np.rint(samples * 32767).astype("<i2").tobytes())
-    with replacing(path, "wb") as handle:
-        handle.write(buffer.getvalue())
+def write_rooms(folder: Path, seed: int, count: int = ROOMS) -> None:
+    """``folder``/wav.scp with ``count`` room responses (16-bit) and rooms (size in m, RT60 in s)."""
+    wav, rooms = {}, {}
+    for name in (f"room-{number:03d}" for number in range(1, count + 1)):
+        response, rooms[name] = room_response(seed, name)
+        path = folder / "wav" / f"{name}.wav"
+        with replacing(path, "wb") as handle:
+            soundfile.write(handle, response, RATE, format="WAV", subtype="PCM_16")
+        wav[name] = place(path)
+    write_table(folder / "rooms", rooms)
+    write_table(folder / "wav.scp", wav)
 
 
-def prepare_pools(corpus: Path, data: Path, seed: int) -> None:
-    """Write data/{noise,music,rirs}/wav.scp; ``corpus`` is egs/mini/corpus."""
-    for pool in ("noise", "music"):
-        files = sorted((corpus / "musan" / pool).rglob("*.opus"))
+def prepare_pools(corpus: Path, data: Path, seed: int, rooms: int = ROOMS) -> None:
+    """What augmentation draws from: data/noise, data/music and data/rirs, each with its wav.scp."""
+    for kind in ("noise", "music"):
+        files = sorted((corpus / "musan" / kind).glob("*/*.opus"))
         if not files:
-            raise InputError(f"no {pool}", where=corpus / "musan" / pool, mend="the checkout is not whole")
-        write_table(data / pool / "wav.scp", {file.stem: str(file) for file in files})
-    rooms = {}
-    for number in range(1, ROOMS + 1):
-        path = data / "rirs" / "wav" / f"room{number:02d}.wav"
-        write_wav(path, simulate_room(number, seed))
-        rooms[path.stem] = str(path)
-    write_table(data / "rirs" / "wav.scp", rooms)
+            raise InputError(f"no musan/{kind}/*/*.opus", where=corpus, mend="--corpus is egs/mini/corpus")
+        write_table(data / kind / "wav.scp", {f"{kind}-{file.stem}": place(file) for file in files})
+    write_rooms(data / "rirs", seed, rooms)

@@ -1,4 +1,4 @@
-"""egs/mini: what is shipped is what its README promises, and stage 0 makes complete data directories of it."""
+"""egs/mini: what is shipped is what its README promises; stage 0 makes data directories of it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from local import augmentation
 from pysteps.formats.errors import InputError
 from pysteps.formats.tables import read_table
 
@@ -193,9 +194,9 @@ def test_target_trials_are_of_one_speaker(data: Path) -> None:
         assert one != two and (who(one) == who(two)) == (kind == "target")
 
 
-def test_room_responses_are_byte_identical_and_change_with_the_seed(data: Path, mini, tmp_path: Path) -> None:
-    mini.write_rooms(tmp_path / "again", 0, 5)
-    mini.write_rooms(tmp_path / "other", 1, 1)
+def test_room_responses_are_byte_identical_and_change_with_the_seed(data: Path, tmp_path: Path) -> None:
+    augmentation.write_rooms(tmp_path / "again", 0, 5)
+    augmentation.write_rooms(tmp_path / "other", 1, 1)
     for number in range(1, 6):
         name = f"wav/room-{number:03d}.wav"
         assert (tmp_path / "again" / name).read_bytes() == (data / "rirs" / name).read_bytes()

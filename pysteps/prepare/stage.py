@@ -14,6 +14,7 @@ from ..formats.tables import read_table
 
 NAME = "prepare"
 VERSION = 1
+POOLS = Path("local") / "augmentation.py"
 
 
 def units(run: Run) -> list[Unit]:
@@ -26,7 +27,7 @@ def units(run: Run) -> list[Unit]:
             folder=run.data,
             version=VERSION,
             options={"corpus": run.corpus, **run.options[NAME]},
-            inputs=(script,),
+            inputs=(script, *((POOLS,) if POOLS.is_file() else ())),
             outputs=tuple(run.data / name / "wav.scp" for name in run.base_sets),
         )
     ]

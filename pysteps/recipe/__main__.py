@@ -35,6 +35,14 @@ def _whole(name: str, text: str, least: int) -> int:
     return int(text)
 
 
+def _as_called(chosen: Chosen, root: Path) -> None:
+    # run.sh works in the checkout; what the caller wrote is relative to where the caller is.
+    caller = Path(os.environ.get("TIMBRE_CALLER", root))
+    for name in ("corpus", "work"):
+        if name in chosen.values and caller.resolve() != root.resolve():
+            chosen.values[name] = os.path.normpath(caller / chosen.values[name])
+
+
 def _recipes(root: Path) -> None:
     from .resolve import VARIABLES, read_recipe
 
@@ -69,6 +77,7 @@ def main() -> None:
     """Parse, then print help, status, plan or recipes, or hand the settings to run.sh."""
     root = Path.cwd()
     chosen = parse(sys.argv[1:])
+    _as_called(chosen, root)
     if "help" in chosen.flags:
         print(help_text())
         return
