@@ -143,6 +143,7 @@ _timbre_path() {
   [[ ${PYTHONPATH:-} == "$TIMBRE_ROOT" || ${PYTHONPATH:-} == "$TIMBRE_ROOT":* ]] || PYTHONPATH=$TIMBRE_ROOT${PYTHONPATH:+:$PYTHONPATH}
   export TIMBRE_ROOT PATH PYTHONPATH
   export LC_ALL=C PYTHONUTF8=1 # C order of tables; and file names are UTF-8 all the same
+  export OMP_WAIT_POLICY=PASSIVE # threads that wait by spinning make two programs on one core ten times as slow
   export OMP_NUM_THREADS=${TIMBRE_THREADS:-1} MKL_NUM_THREADS=${TIMBRE_THREADS:-1} OPENBLAS_NUM_THREADS=${TIMBRE_THREADS:-1}
 }
 

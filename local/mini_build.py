@@ -43,7 +43,7 @@ EXCLUDE: dict[str, str] = {
     "tux-lt": "letters only, 22 different files; may be the speaker of klt-lt",
     **{
         f"ktb-{lang}": "too little speech for 6 utterances"
-        for lang in ("es", "fi", "ga", "it", "nds", "nl", "pt", "ro", "sr")
+        for lang in ("es", "fi", "ga", "it", "nds", "nl", "pt", "ro", "sr", "sv")
     },
 }
 # Files left out of a voice, by a pattern searched in their path.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 FEMALE = {
     "ast-allison", "ast-june", "ast-ivrvoice", "ast-menardi", "ast-armelle", "ast-july",
     "fil-cs-m", "fil-nl-m", "tux-be", "tux-el", "tux-en", "tux-es", "tux-ro",
-    "ktb-ca", "ktb-da", "ktb-gl", "ktb-nn", "ktb-sv",
+    "ktb-ca", "ktb-da", "ktb-gl", "ktb-nn",
     "klt-ar", "klt-cs", "klt-de-alpha", "klt-en-gb", "klt-es", "klt-it", "klt-nb", "klt-nl", "klt-pt-br",
     "klt-ru", "klt-tn", "klt-uk",
     "queen-arnold", "queen-keith", "queen-martin", "queen-reagan", "queen-valdez",
@@ -51,7 +51,6 @@ NOTES = {
     "ktb-en": "median F0 137 Hz with a wide range, gender not certain",
     "ktb-gl": "gender from F0 (300 Hz), perhaps a child",
     "ktb-nn": "gender from F0 (190 Hz)",
-    "ktb-sv": "gender from F0 (267 Hz)",
     "klt-ar": "gender from F0 (267 Hz)",
     "klt-cs": "Eva Mikulcikova",
     "klt-da": "Erik Kjaer Pedersen",

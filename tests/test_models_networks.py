@@ -17,7 +17,8 @@ from pysteps.formats.errors import InputError
 from pysteps.models.layers import FrameConv
 from pysteps.models.model import SpeakerModel, embed, load_model, read_description, save_model
 from pysteps.models.options import ModelOptions
-from pysteps.models.pooling import AttentiveStatisticsPooling, StatisticsPooling, weighted_statistics
+from pysteps.models.pooling import AttentiveStatisticsPooling, StatisticsPooling
+from pysteps.models.statistics import statistics
 from pysteps.train.losses import SoftmaxHead
 from pysteps.train.options import TrainOptions
 
@@ -123,17 +124,28 @@ def test_frame_convolution_is_a_convolution(kernel: int, dilation: int, padding:
 
 def test_statistics_by_hand() -> None:
     frames = torch.tensor([[[1.0], [3.0], [8.0]]])
-    weights = torch.tensor([[[0.25], [0.75], [0.0]]])
-    mean, deviation = weighted_statistics(frames, weights)
+    mean, variance = statistics(frames, torch.tensor([[[0.25], [0.75], [0.0]]]).log())
     assert float(mean) == pytest.approx(2.5)  # (1 + 3 * 3) / 4
-    assert float(deviation) == pytest.approx(0.75**0.5)  # (1.5^2 + 3 * 0.5^2) / 4
+    assert float(variance) == pytest.approx(0.75)  # (1.5^2 + 3 * 0.5^2) / 4
 
 
-def test_gradient_of_the_statistics() -> None:
+@pytest.mark.parametrize("block", [1, 1 << 30], ids=["blocks", "whole"])
+def test_slopes_of_the_statistics_are_those_of_the_formula(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pysteps.models.statistics.BLOCK_BYTES", block)
     torch.manual_seed(3)
-    frames = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
-    weights = torch.rand(2, 5, 3, dtype=torch.float64).softmax(1).requires_grad_()
-    torch.autograd.gradcheck(weighted_statistics, (frames, weights))
+    frames, scores, slopes = torch.randn(3, 5, 4), torch.randn(3, 5, 4), torch.randn(2, 3, 4)
+    found = []
+    for ours in (True, False):
+        x, s = frames.clone().requires_grad_(), scores.clone().requires_grad_()
+        weights = s.softmax(1)
+        mean = (weights * x).sum(1)
+        plain = mean, (weights * (x - mean.unsqueeze(1)).square()).sum(1)
+        both = torch.stack(statistics(x, s) if ours else plain)
+        (both * slopes).sum().backward()
+        found.append((both.detach(), x.grad, s.grad))
+    torch.testing.assert_close(found[0], found[1])
 
 
 @pytest.mark.parametrize("kind", [StatisticsPooling, AttentiveStatisticsPooling])

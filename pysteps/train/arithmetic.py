@@ -36,8 +36,20 @@ PRECISIONS: Registry[torch.dtype] = Registry(
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """The number format of autocast; InputError if the device is none for it."""
+    """The number format of autocast; InputError if the device is none for it.
+
+    ``auto`` is bf16 where the device multiplies in it (nearly twice as fast as fp32), else fp32.
+    """
+    if name == "auto":
+        return torch.bfloat16 if _has_bf16(device) else torch.float32
     dtype = PRECISIONS[name]
     if dtype == torch.float16 and device.type != "cuda":
         raise InputError("precision fp16 needs a GPU", mend="--train.precision bf16 or fp32")
     return dtype
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))

@@ -121,6 +121,7 @@ class Training:
             "egs.archives": " ".join(archives),
             "egs.speakers": self.plan.num_speakers,
             "steps an epoch": self.per_epoch,
+            "arithmetic": str(self.precision),  # what precision auto came to
         }
 
     def save(self) -> None:

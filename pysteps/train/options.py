@@ -53,7 +53,7 @@ class TrainOptions:
     """longest gradient; 0 is no limit"""
 
     precision: str = "fp32"
-    """of the arithmetic: fp32, bf16, or fp16 (on a GPU, with loss scaling)"""
+    """of the arithmetic: fp32, bf16, fp16 (on a GPU, with loss scaling), or auto: bf16 where it is fast"""
     time_masks: int = 0
     """SpecAugment: spans of frames set to 0 in each chunk"""
     time_width: int = 10
