@@ -25,7 +25,7 @@ from pysteps.formats.tables import invert, write_table
 
 TRAIN, TEST = "train-clean-100", "test-other"
 DEV_SPEAKERS, EVAL_SPEAKERS = 20, 50
-SHORTEST, LONGEST = 3.0, 4.0
+SHORTEST, LONGEST, LEAST = 3.0, 4.0, 1.5
 
 
 def read_genders(corpus: Path) -> dict[str, str]:
@@ -43,10 +43,13 @@ def read_genders(corpus: Path) -> dict[str, str]:
 
 
 def pieces(seconds: float) -> list[tuple[float, float]]:
-    """Equal pieces of 3 to 4 s (start, end); none of less than 3 s, at most 4 s of what is between."""
-    count = max(1, math.floor(seconds / ((SHORTEST + LONGEST) / 2)))
-    if seconds < SHORTEST:
-        return []
+    """Equal pieces of 3 to 4 s (start, end) of a long utterance; one of up to 4 s is left whole.
+
+    Below LEAST seconds there is none.
+    """
+    if seconds <= LONGEST:
+        return [(0.0, round(seconds, 3))] if seconds >= LEAST else []
+    count = math.floor(seconds / ((SHORTEST + LONGEST) / 2))
     step = min(seconds / count, LONGEST)
     return [(round(index * step, 3), round((index + 1) * step, 3)) for index in range(count)]
 
@@ -81,7 +84,7 @@ def write_set(folder: Path, files: Sequence[Path], genders: Mapping[str, str]) -
     write_table(folder / "spk2utt", invert(utt2spk))
     write_table(folder / "spk2gender", {speaker: genders[speaker] for speaker in set(utt2spk.values())})
     short = len(files) - len(used)
-    print(f"{folder}: {len(utt2spk)} pieces of {len(used)} recordings, {short} under {SHORTEST} s")
+    print(f"{folder}: {len(utt2spk)} pieces of {len(used)} recordings, {short} under {LEAST} s")
     return sorted(utt2spk)
 
 

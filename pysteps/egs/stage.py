@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..formats.errors import InputError
 from ..formats.run import Run
 from ..formats.shards import Tables
 from ..formats.stamps import Unit
-from ..formats.tables import invert, read_table
+from ..formats.tables import invert, read_table, write_table
 
 NAME = "egs"
 VERSION = 1
@@ -74,7 +75,15 @@ def items(run: Run, unit: Unit) -> list[str]:
     sources = _sources(run)
     held = hold_out(sources, options["valid_share"], options["seed"])
     training = [source for source in sources if source.of not in held]
-    valid = [source for source in sources if source.utt in held]
+    valid = [source for source in sources if source.utt in held and source.frames >= shortest]
+    short = {source.utt: str(source.frames) for source in sources if source.frames < shortest}
+    write_table(unit.folder / "short", short)
+    if short:
+        print(
+            f"egs: {len(short)} of {len(sources)} utterances have fewer than {shortest} voiced frames "
+            f"and give no chunk; {unit.folder / 'short'} lists them",
+            file=sys.stderr,
+        )
     plans = plan_training(
         training, shortest, longest, options["repeats"], options["archive_chunks"], options["seed"]
     )
