@@ -13,6 +13,7 @@ import yaml
 
 from pysteps.egs.reader import ArchiveInfo
 from pysteps.formats.errors import InputError
+from pysteps.train.arithmetic import choose_precision
 from pysteps.train.checkpoint import Checkpoints, mean_of, refuse_changes
 from pysteps.train.data import batch_count, batches, draw_masks, epoch_plan, steps_per_epoch
 from pysteps.train.judge import judge_speakers
@@ -318,3 +319,9 @@ def test_development_eer() -> None:
 def test_development_utterances_that_are_too_short_do_not_count() -> None:
     rows = [(0, [1.0, 0.1]), (0, [1.0, -0.1]), (1, [-1.0, 0.1]), (1, [1.0, -0.1])]
     assert judge_speakers(MeanModel(), Dev(rows, [5, 5, 5, 2])) == 0.0  # type: ignore[arg-type]
+
+
+def test_automatic_precision_is_what_the_processor_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    for able, dtype in (({"avx512_bf16": True}, torch.bfloat16), ({"avx512_bf16": False}, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
+        assert choose_precision("auto", torch.device("cpu")) == dtype

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..formats.tables import read_table
 from .reader import ArchiveInfo, EgsPlan, read_archive, read_plan
 
 
@@ -22,3 +23,7 @@ class EgsFolder:
     def archive(self, info: ArchiveInfo) -> tuple[np.ndarray, np.ndarray]:
         """Features [chunks, frames, feature] and labels [chunks] of one archive."""
         return read_archive(self.folder, info)
+
+    def keys(self, archive: str) -> list[str]:
+        """The chunks' keys (NUMBER-UTTERANCE@START) in order, for messages."""
+        return list(read_table(self.folder / f"{archive}.lab"))
