@@ -5,6 +5,6 @@ hours=1.1 speakers=261 licence="CC BY 4.0" expected="see egs/librispeech/README.
 caution="Every speaker has one session here, so same-speaker pairs share a recording: these EERs are optimistic."
 
 train_set=train dev_set=dev eval_sets="eval test-other"
-audio=16k vad=webrtc augment=musan features=fbank80
+audio=16k vad=webrtc augment=musan_speed features=fbank80
 egs=librispeech models=ecapa256 train=librispeech
 options="--audio.max_dropped 0.02 --vad.max_dropped 0.02"

@@ -6,6 +6,6 @@ hours=1 speakers=70 licence="several, free" expected="see egs/mini/README.md"
 caution="Speakers are few and have one session each, and packages differ in channel: trust the lists within a package, and read the intervals."
 
 train_set=train dev_set=dev eval_sets=eval
-audio=16k vad=webrtc augment=musan features=fbank64_5k
+audio=16k vad=webrtc augment=musan_speed features=fbank64_5k
 egs=mini models=ecapa256 train=mini backend=mini
 options="--audio.shard_utterances 100 --features.shard_utterances 200 --vad.shard_utterances 200"

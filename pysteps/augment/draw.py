@@ -11,6 +11,7 @@ import numpy as np
 from ..formats.errors import InputError
 from ..formats.rng import generator
 from .mix import add_noise, babble, reverberate
+from .speed import change_speed, speed_factor
 
 # What can be drawn, and the pool that it is drawn from.
 KINDS = {"noise": "noise", "music": "music", "babble": "speech", "reverb": "rooms"}
@@ -52,15 +53,18 @@ def draw(
 ) -> dict[str, Any]:
     """Parameters of one augmentation of ``utt``, fit for JSON, the same for the same arguments.
 
-    ``kind`` is noise, music, babble or reverb. ``pools`` has the sorted names of the recordings to draw
-    from under noise, music and rooms; ``speech`` the training utterances with their speakers (make
-    one Voices of it for many draws). Places in a recording are fractions of its length, so that
-    drawing reads no audio. A babble's voices are different training speakers, none of them the
-    speaker of ``utt``, and fewer than drawn where the set has fewer.
+    ``kind`` is noise, music, babble, reverb or speedFACTOR (for which nothing is drawn). ``pools`` has
+    the sorted names of the recordings to draw from under noise, music and rooms; ``speech`` the training
+    utterances with their speakers (make one Voices of it for many draws). Places in a recording are
+    fractions of its length, so that drawing reads no audio. A babble's voices are different training
+    speakers, none of them the speaker of ``utt``, and fewer than drawn where the set has fewer.
     """
     ranges = ranges or Ranges()
+    factor = speed_factor(kind)
+    if factor is not None:
+        return {"kind": "speed", "factor": factor}
     if kind not in KINDS:
-        raise InputError(f"unknown augmentation {kind!r}", mend=f"one of {', '.join(KINDS)}")
+        raise InputError(f"unknown augmentation {kind!r}", mend=f"one of {', '.join(KINDS)}, speedFACTOR")
     rng = generator(seed, utt, f"augment {kind}", epoch=epoch, copy=copy)
     if kind == "babble":
         voices = speech if isinstance(speech, Voices) else Voices(speech or {})
@@ -102,12 +106,14 @@ def _fraction(rng: np.random.Generator) -> float:
 
 
 def apply(samples: np.ndarray, parameters: Mapping[str, Any], load: Load) -> np.ndarray:
-    """Carry out what ``draw`` said on ``samples`` [time]; float32 [time], not clipped.
+    """Carry out what ``draw`` said on ``samples`` [time]; float32, not clipped; speed changes the length.
 
     ``load(pool, name)`` gives the samples of a recording at the same rate; ``pool`` is noise, music,
     rooms or speech.
     """
     kind = parameters["kind"]
+    if kind == "speed":
+        return change_speed(samples, parameters["factor"])
     if kind not in KINDS:
         raise InputError(f"unknown augmentation {kind!r}", mend=f"one of {', '.join(KINDS)}")
     pool = KINDS[kind]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 @dataclass
 class AugmentOptions:
-    """kinds: one copy of the training set for each: noise, music, babble, reverb. seed: of the draw.
+    """kinds: one copy of the training set for each: noise, music, babble, reverb, and speedFACTOR (speed0.9:
+    its speakers count as others, and its VAD is decided again). seed: of the draw.
 
     noise, music, rooms: data sets (below data/) that the copies draw from.
     """

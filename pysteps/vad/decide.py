@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ..formats import arks
 from ..formats.errors import InputError
 from ..formats.frames import FrameGeometry
 from .energy import energy_vad, log_energies
@@ -46,3 +49,27 @@ def decider(options: VadOptions) -> Decide:
     if options.method not in methods:
         raise InputError(f"unknown VAD method {options.method}", mend=f"one of {', '.join(methods)}")
     return methods[options.method]
+
+
+def decide_set(
+    path: Path, utts: Iterable[str], samples: Callable[[str], tuple[np.ndarray, int]], options: dict[str, Any]
+) -> dict[str, dict[str, str]]:
+    """Decide ``utts``, write the archive ``path``, and return the tables that belong to it.
+
+    ``samples(utt)`` gives samples [time] and rate. Tables: vad.scp, utt2voiced (seconds), utt2num_voiced
+    (frames) and dropped (those with fewer than ``min_voiced`` voiced frames).
+    """
+    chosen = VadOptions(**options)
+    decide = decider(chosen)
+    seconds, frames, dropped = {}, {}, {}
+    with arks.writing(path) as writer:
+        for utt in utts:
+            voiced = decide(*samples(utt))
+            count = int(voiced.sum())
+            if count < chosen.min_voiced:
+                dropped[utt] = f"{count} voiced frames of {len(voiced)}, wanted {chosen.min_voiced}"
+                continue
+            writer.array(utt, voiced.astype(np.float32))
+            frames[utt] = str(count)
+            seconds[utt] = f"{count * chosen.frame_shift_ms / 1000:.2f}"
+    return {"vad.scp": writer.scp, "utt2voiced": seconds, "utt2num_voiced": frames, "dropped": dropped}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..formats import arks
 from ..formats.drops import conclude_drops
 from ..formats.run import Run
 from ..formats.shards import Tables
@@ -45,31 +44,12 @@ def shard_size(run: Run) -> int:
 
 def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
     """Decide a shard's frames; an utterance without enough voiced frames is dropped."""
-    import numpy as np
-
     from ..audio.convert import Recordings
-    from .decide import decider
-    from .options import VadOptions
-
-    options = VadOptions(**run.options[NAME])
-    decide = decider(options)
+    from .decide import decide_set
 
     def do(unit: Unit, number: int, utts: list[str]) -> Tables:
-        seconds, frames, dropped = {}, {}, {}
-        with (
-            Recordings(run.audio_scp(unit.name)) as recordings,
-            arks.writing(unit.folder / f"vad.{number}.ark") as writer,
-        ):
-            for utt in utts:
-                voiced = decide(*recordings.samples(utt))
-                count = int(voiced.sum())
-                if count < options.min_voiced:
-                    dropped[utt] = f"{count} voiced frames of {len(voiced)}, wanted {options.min_voiced}"
-                    continue
-                writer.array(utt, voiced.astype(np.float32))
-                frames[utt] = str(count)
-                seconds[utt] = f"{count * options.frame_shift_ms / 1000:.2f}"
-        return {"vad.scp": writer.scp, "utt2voiced": seconds, "utt2num_voiced": frames, "dropped": dropped}
+        with Recordings(run.audio_scp(unit.name)) as recordings:
+            return decide_set(unit.folder / f"vad.{number}.ark", utts, recordings.samples, run.options[NAME])
 
     return do
 
