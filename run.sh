@@ -4,15 +4,7 @@ set -euo pipefail
 export TIMBRE_CALLER=$PWD TIMBRE_DRIVER_PID=$$ # relative paths are the caller's; jobs end with this process
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./path.sh
-
-exec 4>&1
-settings=$(python -m pysteps.recipe "$@" 3>&1 >&4) # text for people passes by on descriptor 4
-[[ -n $settings ]] || exit 0                       # --help, --status, --dry-run, --recipes
-run='' work='' cmd='' nj='' ngpu='' first='' last='' fresh='' force=''
-eval "$settings"
-
-. steps/lock.sh # one run a work folder; jobs inherit the lock
-lock "$work"
+. steps/lock.sh
 
 # stage NAME: run steps/NAME.sh if it is among the chosen ones and not fresh, and note its seconds.
 started='' ended=''
@@ -31,17 +23,30 @@ stage() {
   awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f\n", b - a }' >"${run%/*}/seconds/$1"
 }
 
-stage prepare  # 0  a raw corpus           -> data/SET/{wav.scp,utt2spk,...,trials}
-stage audio    # 1  wav.scp                -> one sample rate, utterances cut, utt2dur
-stage vad      # 2  audio                  -> vad.scp, utt2voiced
-stage augment  # 3  the training set       -> copies with noise, music, babble, rooms
-stage features # 4  audio, vad             -> feats.scp, cmvn.scp, contract.json
-stage egs      # 5  features               -> shuffled chunks of random length
-stage train    # 6  egs                    -> checkpoints, averaged model, curves
-stage extract  # 7  features, model        -> xvector.scp, spk_xvector.scp
-stage backend  # 8  x-vectors              -> centring, LDA, length norm, PLDA
-stage score    # 9  x-vectors, trials      -> scores, EER, minDCF, DET, report.html
+main() { # a function, so that bash has read all of it before anything runs
+  local settings run='' resolved='' work='' cmd='' nj='' ngpu='' first='' last='' fresh='' force=''
+  exec 4>&1
+  settings=$(python -m pysteps.recipe "$@" 3>&1 >&4) # text for people passes by on descriptor 4
+  exec 4>&-
+  [[ -n $settings ]] || return 0 # --help, --status, --dry-run, --recipes
+  eval "$settings"
 
-if [[ $last == score ]]; then
-  python -m pysteps.score summary --run "$run"
-fi
+  lock "$work" # one run a work folder; jobs inherit the lock
+  mv -f -- "$resolved" "$run"
+
+  stage prepare  # 0  a raw corpus           -> data/SET/{wav.scp,utt2spk,...,trials}
+  stage audio    # 1  wav.scp                -> one sample rate, utterances cut, utt2dur
+  stage vad      # 2  audio                  -> vad.scp, utt2voiced
+  stage augment  # 3  the training set       -> copies with noise, music, babble, rooms, other speeds
+  stage features # 4  audio, vad             -> feats.scp, cmvn.scp, contract.json
+  stage egs      # 5  features               -> shuffled chunks of random length
+  stage train    # 6  egs                    -> checkpoints, averaged model, curves
+  stage extract  # 7  features, model        -> xvector.scp, spk_xvector.scp
+  stage backend  # 8  x-vectors              -> centring, LDA, length norm, PLDA
+  stage score    # 9  x-vectors, trials      -> scores, EER, minDCF, DET, report.html
+
+  [[ $last != score ]] || python -m pysteps.score summary --run "$run"
+}
+
+main "$@"
+exit

@@ -2,8 +2,8 @@
 
 Layout and SPEAKERS.TXT (`ID | SEX | SUBSET | MINUTES | NAME`) as in the corpus's own README.TXT
 (openslr.org, SLR12). Long utterances are cut by data/SET/segments into pieces of 3 to 4 s. The speakers of
-train-clean-100 are split into train, dev and eval by a seeded draw within each gender; test-other, where it
-is there, is an evaluation set of its own. Trials are all pairs of pieces of a set; pieces of one utterance
+train-clean-100 are split into train, dev and eval by a seeded draw within each gender; test-other is an
+evaluation set of its own. Trials are all pairs of pieces of a set; pieces of one utterance
 share a session, so figures are optimistic.
 """
 
@@ -15,9 +15,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import soundfile
-
 from local.augmentation import prepare_pools
+from pysteps.audio.read import duration
 from pysteps.formats.atomic import write_text
 from pysteps.formats.errors import InputError, guarded
 from pysteps.formats.rng import generator
@@ -67,11 +66,20 @@ def split(speakers: Sequence[str], genders: Mapping[str, str], seed: int) -> dic
     return {"eval": mixed[:held], "dev": mixed[held : held + dev], "train": mixed[held + dev :]}
 
 
+def seconds_of(file: Path) -> float:
+    """Seconds of a recording. One that cannot be read counts as a piece: stage audio drops it."""
+    try:
+        samples, rate = duration(file)
+    except InputError:
+        return SHORTEST
+    return samples / rate
+
+
 def write_set(folder: Path, files: Sequence[Path], genders: Mapping[str, str]) -> list[str]:
     """wav.scp, segments, utt2spk, spk2utt and spk2gender; returns the utterances."""
     wav, segments, utt2spk = {}, {}, {}
     for file in files:
-        seconds = soundfile.info(file).duration
+        seconds = seconds_of(file)
         wav[file.stem] = str(file)
         for number, (start, end) in enumerate(pieces(seconds)):
             utt = f"{file.stem}-{number:02d}"
@@ -110,7 +118,12 @@ def prepare(corpus: Path, data: Path, seed: int) -> None:
             where=corpus / TRAIN,
             mend="--corpus is the LibriSpeech folder that holds train-clean-100",
         )
-    unknown = sorted(set(by_speaker) - set(genders))
+    tests = sorted((corpus / TEST).glob("*/*/*.flac"))
+    if not tests:
+        raise InputError(
+            "no recordings", where=corpus / TEST, mend="unpack test-other beside train-clean-100"
+        )
+    unknown = sorted({*by_speaker, *(file.stem.split("-")[0] for file in tests)} - set(genders))
     if unknown:
         raise InputError(f"speaker {unknown[0]} is not listed", where=corpus / "SPEAKERS.TXT")
     for name, speakers in split(sorted(by_speaker), genders, seed).items():
@@ -118,9 +131,7 @@ def prepare(corpus: Path, data: Path, seed: int) -> None:
         utts = write_set(data / name, files, genders)
         if name != "train":
             write_trials(data / name / "trials", utts)
-    files = sorted((corpus / TEST).glob("*/*/*.flac"))
-    if files:
-        write_trials(data / TEST / "trials", write_set(data / TEST, files, genders))
+    write_trials(data / TEST / "trials", write_set(data / TEST, tests, genders))
     prepare_pools(Path("egs/mini/corpus"), data, seed)
 
 

@@ -3,4 +3,4 @@
 # shellcheck source=steps/step.sh
 . "$(dirname "${BASH_SOURCE[0]}")/step.sh"
 
-fan_out audio
+fan_out audio; exit

@@ -3,4 +3,4 @@
 # shellcheck source=steps/step.sh
 . "$(dirname "${BASH_SOURCE[0]}")/step.sh"
 
-"${launcher[@]}" "$log/augment.log" python -m pysteps.augment run --run "$run" ${force:+--force}
+exec "${launcher[@]}" "$log/augment.log" python -m pysteps.augment run --run "$run" ${force:+--force}

@@ -3,4 +3,4 @@
 # shellcheck source=steps/step.sh
 . "$(dirname "${BASH_SOURCE[0]}")/step.sh"
 
-"${launcher[@]}" "$log/backend.log" python -m pysteps.backend run --run "$run" ${force:+--force}
+exec "${launcher[@]}" "$log/backend.log" python -m pysteps.backend run --run "$run" ${force:+--force}

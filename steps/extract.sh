@@ -3,4 +3,5 @@
 # shellcheck source=steps/step.sh
 . "$(dirname "${BASH_SOURCE[0]}")/step.sh"
 
-fan_out extract --mem 4
+((ngpu)) || export CUDA_VISIBLE_DEVICES='' # none asked for, none used
+fan_out extract --mem 4 --gpu "$((ngpu > 0))"; exit

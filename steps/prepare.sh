@@ -3,4 +3,4 @@
 # shellcheck source=steps/step.sh
 . "$(dirname "${BASH_SOURCE[0]}")/step.sh"
 
-"${launcher[@]}" "$log/prepare.log" python -m pysteps.prepare run --run "$run" ${force:+--force}
+exec "${launcher[@]}" "$log/prepare.log" python -m pysteps.prepare run --run "$run" ${force:+--force}

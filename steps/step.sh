@@ -21,13 +21,15 @@ case $cmd in
 esac
 
 # fan_out STAGE [launcher options]: plan the shards, do those that wait in at most $nj jobs, gather.
+# The jobs' word is one that no path holds: a launcher replaces it wherever it stands.
 fan_out() {
-  local stage=$1 todo jobs && shift
-  todo=$(python -m "pysteps.$stage" plan --run "$run" ${force:+--force})
+  local stage=$1 planned todo list jobs && shift
+  planned=$(python -m "pysteps.$stage" plan --run "$run" ${force:+--force})
+  read -r todo list <<<"$planned"
   if ((todo > 0)); then
     jobs=$((todo < nj ? todo : nj))
-    "${launcher[@]}" "$@" --max-jobs-run "$nj" JOB=1:"$jobs" "$log/$stage.JOB.log" \
-      python -m "pysteps.$stage" job --run "$run" --job JOB --jobs "$jobs"
+    "${launcher[@]}" "$@" --max-jobs-run "$nj" TIMBREJOB=1:"$jobs" "$log/$stage.TIMBREJOB.log" \
+      python -m "pysteps.$stage" job --run "$run" --todo "$list" --job TIMBREJOB --jobs "$jobs"
   fi
   python -m "pysteps.$stage" gather --run "$run"
 }

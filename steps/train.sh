@@ -3,7 +3,8 @@
 # shellcheck source=steps/step.sh
 . "$(dirname "${BASH_SOURCE[0]}")/step.sh"
 
+((ngpu)) || export CUDA_VISIBLE_DEVICES='' # none asked for, none used
 program=(python)
 ((ngpu > 1)) && program=(torchrun --standalone --nproc-per-node "$ngpu")
-TIMBRE_SHOW=1 "${launcher[@]}" --gpu "$ngpu" --num-threads 2 "$log/train.log" \
+TIMBRE_SHOW=1 exec "${launcher[@]}" --gpu "$ngpu" --num-threads 2 "$log/train.log" \
   "${program[@]}" -m pysteps.train run --run "$run" ${force:+--force}

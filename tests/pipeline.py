@@ -80,7 +80,7 @@ def run_sh(*words: str, check: bool = True, timeout: float = 300) -> subprocess.
 
 
 # Logs, times, pictures, stamps of paths and checkpoints' bookkeeping are outside the promise of equal bytes.
-_OUTSIDE = ("log", "seconds", ".lock", ".lock.holder", "report.html", "det.png", "results.json", "run.json")
+_OUTSIDE = ("log", "seconds", "todo", ".lock", ".lock.holder", "report.html", "det.png", "results.json", "run.json")
 
 
 def products(work: Path) -> dict[str, bytes]:

@@ -12,7 +12,6 @@ import pytest
 from pysteps.formats import arks, shards, tables
 from pysteps.formats.atomic import replacing
 from pysteps.formats.datadir import DataSet, check, mend, refuse_overlap
-from pysteps.formats.drops import conclude_drops
 from pysteps.formats.errors import InputError
 from pysteps.formats.rng import generator
 from pysteps.formats.stamps import Unit
@@ -68,7 +67,7 @@ def test_unsorted_is_mended_and_said(tmp_path: Path) -> None:
         ({"utt2spk": "a-1 a\na-2 a\nb-1 b\nc-1 c\n"}, r"utt2spk:4: c-1 is not in wav.scp"),
         ({"utt2spk": "a-1 a\nb-1 b\n"}, r"wav.scp:2: a-2 is not in utt2spk"),
         ({"trials": "a-1 a-2 target\na-1 zz nontarget\n"}, r"trials:2: the trial names zz"),
-        ({"trials__x": "a-1 a-2\n"}, r"trials.x:1: not `enrol test"),
+        ({"trials__x": "a-1 a-2\n"}, r"trials.x:1: 2 words where 3 should stand"),
         ({"segments": "a-1 r 2.0 1.0\n"}, r"segments:1: utterance a-1: start 2.0 and end 1.0"),
         ({"segments": "a-1 r 0 1\na-2 r 1 2\nb-1 r 2 3\n"}, r"recording r is not in wav.scp"),
         ({"spk2gender": "a f\nx m\n"}, r"spk2gender:2: x is not in spk2utt"),
@@ -89,15 +88,14 @@ def test_an_evaluation_speaker_in_training_is_refused(tmp_path: Path) -> None:
         refuse_overlap(train, [other])
 
 
-def test_drops_are_counted_and_too_many_stop(tmp_path: Path) -> None:
-    data = make_set(tmp_path / "s")
-    (tmp_path / "dropped").write_text("a-2 no good\n")
-    conclude_drops(data, "audio", tmp_path / "dropped", 0.34)
-    assert data.dropped() == {"a-2": "audio no good"} and data.remaining() == ["a-1", "b-1"]
-    with pytest.raises(
-        InputError, match=r"1 of 3 utterances were dropped \(33.3%, allowed 1.0%\); first a-2: no good"
-    ):
-        conclude_drops(data, "audio", tmp_path / "dropped", 0.01)
+def test_trials_in_voxcelebs_form_gzipped_and_with_a_model_called_1(tmp_path: Path) -> None:
+    import gzip
+
+    data = make_set(tmp_path / "s", enrol="1 a-1 a-2\n", trials="1 b-1 nontarget\n")
+    with gzip.open(data.folder / "trials.vox", "wt") as handle:
+        handle.write("1 a-1 a-2\n0 a-1 zz")
+    with pytest.raises(InputError, match=r"trials.vox:2: the trial names zz"):
+        check(data)
 
 
 def test_archives_are_read_by_kaldiio_and_back(tmp_path: Path) -> None:
@@ -189,36 +187,63 @@ def test_stamp_says_why_it_is_stale(tmp_path: Path) -> None:
     assert unit.stale().endswith("table is missing")
 
 
-@pytest.mark.parametrize("jobs", [1, 3])
-def test_shards_are_the_same_at_any_width_and_after_an_interruption(tmp_path: Path, jobs: int) -> None:
+def both(unit: Unit) -> list[tuple[Unit, int]]:
+    return [(unit, number) for number in shards.pending(unit)]
+
+
+@pytest.mark.parametrize("first", [1, 3])
+def test_shards_are_gathered_in_order_whoever_did_them(tmp_path: Path, first: int) -> None:
     items = [f"u{number:02d}" for number in range(10)]
 
     def work(unit: Unit, number: int, utts: list[str]) -> dict[str, dict[str, str]]:
         return {"table": {utt: str(number) for utt in utts}}
 
     unit = unit_of(tmp_path)
-    assert shards.plan(unit, items, 3) == 4
-    shards.run([unit], 1, jobs, work, "first job only")
-    left = shards.plan(unit, items, 3)  # the run was interrupted: a restart plans what is left
-    assert left == 4 - len(range(0, 4, jobs))
-    for job in range(1, 3):
-        shards.run([unit], job, 2, work, "restart with another width")
+    assert shards.plan(unit, items, 3) == [1, 2, 3, 4]
+    shards.run([(unit, number) for number in range(4, first, -1)], work, "some, the last first")
+    assert shards.plan(unit, items, 3) == list(range(1, first + 1))  # a restart plans what is left
+    shards.run(both(unit), work, "the others")
     shards.gather(unit, ["table"])
     text = (tmp_path / "out" / "table").read_text()
     assert text == "".join(f"{utt} {index // 3 + 1}\n" for index, utt in enumerate(items))
 
 
-def test_changed_options_do_not_reuse_old_shards(tmp_path: Path) -> None:
+def test_changed_options_reuse_no_shard_and_leave_no_archive(tmp_path: Path) -> None:
     def work(unit: Unit, number: int, utts: list[str]) -> dict[str, dict[str, str]]:
+        (unit.folder / f"x.{unit.options['mode']}.ark").write_text("")
         return {"table": {utt: json.dumps(unit.options["mode"]) for utt in utts}}
 
     for mode in (1, 2):
         unit = unit_of(tmp_path, mode=mode)
-        assert shards.plan(unit, ["a", "b"], 1) == 2
-        shards.run([unit], 1, 1, work, "all")
+        assert shards.plan(unit, ["a", "b"], 1, ["x.*.ark"]) == [1, 2]
+        shards.run(both(unit), work, "all")
         shards.gather(unit, ["table"])
         unit.done()
         assert (tmp_path / "out" / "table").read_text() == f"a {mode}\nb {mode}\n"
+    assert [path.name for path in (tmp_path / "out").glob("*.ark")] == ["x.2.ark"]
+
+
+def test_a_job_of_an_older_plan_adds_nothing_to_a_newer_one(tmp_path: Path) -> None:
+    old, new = unit_of(tmp_path, mode=1), unit_of(tmp_path, mode=2)
+    shards.plan(old, ["a"], 1)
+
+    def work(unit: Unit, number: int, utts: list[str]) -> dict[str, dict[str, str]]:
+        shards.plan(new, ["a"], 1)  # while the old job is at work, a restart plans something else
+        return {"table": {"a": "old"}}
+
+    shards.run([(old, 1)], work, "old")
+    assert shards.pending(new) == [1]
+    with pytest.raises(InputError, match="planned for other options"):
+        shards.gather(old, ["table"])
+
+
+def test_a_done_shard_that_lost_its_tables_is_not_passed_over(tmp_path: Path) -> None:
+    unit = unit_of(tmp_path)
+    shards.plan(unit, ["a"], 1)
+    shards.run(both(unit), lambda *_: {"table": {"a": "1"}}, "all")
+    next((tmp_path / "out" / "shards").glob("*/1/table")).unlink()
+    with pytest.raises(InputError, match="1/table: no such table"):
+        shards.gather(unit, ["table"])
 
 
 def test_gather_refuses_missing_shards(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from ..formats.stamps import Unit
 NAME = "audio"
 VERSION = 1
 TABLES = ("wav.scp", "utt2dur", "clipped", "dropped")
+ARCHIVES = ("audio.*.ark",)
 
 
 def units(run: Run) -> list[Unit]:
@@ -31,7 +32,7 @@ def units(run: Run) -> list[Unit]:
                 stage=NAME,
                 folder=folder,
                 version=VERSION,
-                options={**run.options[NAME], "allow_pipes": run.allow_pipes},
+                options={**run.deciding(NAME), "allow_pipes": run.allow_pipes},
                 inputs=(source / "wav.scp", source / "utt2spk", *optional),
                 outputs=(folder / "wav.scp", folder / "utt2dur"),
             )
@@ -85,7 +86,7 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
 
 def conclude(run: Run, unit: Unit) -> None:
     """Count what was dropped; too large a share stops the stage."""
-    conclude_drops(run.set(unit.name), NAME, unit.folder / "dropped", run.options[NAME]["max_dropped"])
+    conclude_drops(run, NAME, unit.name, unit.folder / "dropped")
 
 
 def seconds(run: Run, name: str) -> float:

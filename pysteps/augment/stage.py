@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 from ..formats import tables
+from ..formats.drops import conclude_drops
 from ..formats.errors import InputError
 from ..formats.run import Run
 from ..formats.stamps import Unit
@@ -47,7 +48,7 @@ def units(run: Run) -> list[Unit]:
                 options={
                     "kind": kind,
                     **{key: value for key, value in run.options[NAME].items() if key != "kinds"},
-                    **({"vad": run.options["vad"]} if speed_factor(kind) is not None else {}),
+                    **({"vad": run.deciding("vad")} if speed_factor(kind) is not None else {}),
                 },
                 inputs=(run.audio_scp(source), run.data / source / "utt2spk", *clean, *pools),
                 upstream=(
@@ -105,7 +106,6 @@ def _decide_vad(run: Run, unit: Unit, utts: list[str]) -> None:
             lambda utt: (audio.samples(utt), run.options["audio"]["sample_rate"]),
             run.options["vad"],
         )
-    dropped = found.pop("dropped")
     for name, table in found.items():
         tables.write_table(run.of("vad", unit.name) / name, table)
-    run.set(unit.name).drop(NAME, dropped)
+    conclude_drops(run, "vad", unit.name, run.of("vad", unit.name) / "dropped")

@@ -18,6 +18,7 @@ from ..formats.tables import invert, read_table, write_table
 NAME = "egs"
 VERSION = 1
 TABLES = ("archives",)
+ARCHIVES = ("train.*", "valid.*", "plan/*")
 
 
 def _sets(run: Run) -> list[str]:
@@ -37,7 +38,7 @@ def units(run: Run) -> list[Unit]:
             stage=NAME,
             folder=run.egs,
             version=VERSION,
-            options={**run.options[NAME], "sets": _sets(run)},
+            options={**run.options[NAME], "sets": _sets(run), "contract": contracts.contract(run)},
             inputs=tuple(inputs),
             upstream=tuple(upstream),
             outputs=(run.egs / "egs.json", run.egs / "contract.json"),

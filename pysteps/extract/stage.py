@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..features.contract import contract, read, refuse_mismatch
 from ..formats import arks
 from ..formats.drops import conclude_drops
 from ..formats.run import Run
@@ -17,6 +18,7 @@ from ..formats.tables import invert, read_table, write_table
 NAME = "extract"
 VERSION = 1
 TABLES = ("xvector.scp", "baseline.scp", "dropped")
+ARCHIVES = ("xvector.*.ark", "baseline.*.ark")
 
 
 def folder_of(run: Run, name: str) -> Path:
@@ -35,7 +37,7 @@ def units(run: Run) -> list[Unit]:
                 stage=NAME,
                 folder=folder,
                 version=VERSION,
-                options=run.options[NAME],
+                options={**run.deciding(NAME), "contract": contract(run)},
                 inputs=(
                     run.exp / "model" / "model.safetensors",
                     run.exp / "model" / "model.json",
@@ -51,7 +53,6 @@ def units(run: Run) -> list[Unit]:
 
 def items(run: Run, unit: Unit) -> list[str]:
     """What stage features kept; a set whose features are not the model's is refused."""
-    from ..features.contract import read, refuse_mismatch
     from ..models.model import read_description
 
     folder = run.of("features", unit.name)
@@ -107,4 +108,4 @@ def conclude(run: Run, unit: Unit) -> None:
         for speaker, utts in invert({utt: utt2spk[utt] for utt in table}).items():
             writer.array(speaker, np.mean([archive.array(table[utt], utt) for utt in utts.split()], axis=0))
     write_table(unit.folder / "spk_xvector.scp", writer.scp)
-    conclude_drops(run.set(unit.name), NAME, unit.folder / "dropped", run.options[NAME]["max_dropped"])
+    conclude_drops(run, NAME, unit.name, unit.folder / "dropped")

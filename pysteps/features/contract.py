@@ -67,7 +67,9 @@ def read(folder: Path) -> dict[str, Any]:
     return json.loads(path.read_text("utf-8"))
 
 
-def refuse_mismatch(wanted: dict[str, Any], found: dict[str, Any], where: object) -> None:
+def refuse_mismatch(
+    wanted: dict[str, Any], found: dict[str, Any], where: object, asks: str = "the model was trained with"
+) -> None:
     """InputError naming the first thing in which ``found`` differs from ``wanted``."""
     for part in sorted({*wanted, *found}):
         ours, theirs = wanted.get(part), found.get(part)
@@ -77,7 +79,7 @@ def refuse_mismatch(wanted: dict[str, Any], found: dict[str, Any], where: object
             key = next(key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key))
             part, ours, theirs = f"{part}.{key}", ours.get(key), theirs.get(key)
         raise InputError(
-            f"the model was trained with {part} = {ours}, these features have {theirs}",
+            f"{asks} {part} = {ours}, these features have {theirs}",
             where=where,
-            mend="extract with the model's own features",
+            mend="use features of one kind throughout, or run stage features again",
         )

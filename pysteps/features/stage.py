@@ -17,6 +17,7 @@ from .contract import FeaturesOptions, contract
 NAME = "features"
 VERSION = 1
 TABLES = ("feats.scp", "cmvn.scp", "utt2num_frames", "dropped")
+ARCHIVES = ("feats.*.ark", "cmvn.*.ark")
 
 
 def units(run: Run) -> list[Unit]:
@@ -36,7 +37,7 @@ def units(run: Run) -> list[Unit]:
                 stage=NAME,
                 folder=folder,
                 version=VERSION,
-                options={**run.options[NAME], "contract": contract(run)},
+                options={**run.deciding(NAME), "contract": contract(run)},
                 inputs=(
                     run.audio_scp(name),
                     vad / "vad.scp",
@@ -108,4 +109,4 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
 def conclude(run: Run, unit: Unit) -> None:
     """Write the contract beside the features and count what was dropped."""
     write_text(unit.folder / "contract.json", json.dumps(contract(run), indent=1, sort_keys=True) + "\n")
-    conclude_drops(run.set(unit.name), NAME, unit.folder / "dropped", run.options[NAME]["max_dropped"])
+    conclude_drops(run, NAME, unit.name, unit.folder / "dropped")

@@ -9,6 +9,7 @@ from ..formats.errors import InputError
 from ..formats.run import Run
 from ..formats.tables import read_table
 from .cmvn import apply_cmvn, sliding_cmn
+from .contract import contract, read, refuse_mismatch
 
 
 class VoicedFeatures:
@@ -16,6 +17,7 @@ class VoicedFeatures:
 
     def __init__(self, run: Run, name: str) -> None:
         folder = run.of("features", name)
+        refuse_mismatch(contract(run), read(folder), folder, asks="this run asks for")
         self._feats = read_table(folder / "feats.scp")
         self._cmvn = read_table(folder / "cmvn.scp")
         self._vad = read_table(run.of("vad", name) / "vad.scp")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import shutil
+import hashlib
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from . import shards
+from .atomic import write_text
 from .errors import InputError, guarded
 from .run import Run
 from .stamps import Unit
@@ -25,6 +28,10 @@ class Sharded(Protocol):
     @property
     def TABLES(self) -> Sequence[str]:
         """The tables that shards are gathered into."""
+
+    @property
+    def ARCHIVES(self) -> Sequence[str]:
+        """Patterns of the archives that shards write."""
 
     def units(self, run: Run) -> list[Unit]:
         """One unit a data set."""
@@ -68,17 +75,33 @@ def _stale(units: list[Unit]) -> Iterator[Unit]:
             yield unit
 
 
-def plan(stage: Sharded, run: Run) -> int:
-    """Plan every stale unit; returns how many shards wait."""
-    return sum(
-        shards.plan(unit, stage.items(run, unit), stage.shard_size(run)) for unit in _stale(stage.units(run))
-    )
+def plan(stage: Sharded, run: Run) -> tuple[int, str]:
+    """Plan every stale unit; returns how many shards wait, and the name of the list of them.
+
+    Jobs divide that list, not what is pending when each of them starts. Its name is its hash: a launcher
+    that finds an older run's jobs in a queue can tell whether they do the same.
+    """
+    waiting = [
+        [unit.name, number]
+        for unit in _stale(stage.units(run))
+        for number in shards.plan(unit, stage.items(run, unit), stage.shard_size(run), stage.ARCHIVES)
+    ]
+    text = json.dumps(waiting)
+    name = hashlib.sha256(text.encode()).hexdigest()[:12]
+    write_text(_todo(stage, run, name), text)
+    return len(waiting), name
 
 
-def job(stage: Sharded, run: Run, number: int, jobs: int) -> None:
-    """Do one job's share of the waiting shards."""
-    units = [unit for unit in stage.units(run) if (unit.folder / "shards" / "plan.json").is_file()]
-    shards.run(units, number, jobs, stage.worker(run), f"{stage.NAME} job {number}/{jobs}")
+def _todo(stage: Sharded, run: Run, name: str) -> Path:
+    return run.exp / "todo" / f"{stage.NAME}.{name}.json"
+
+
+def job(stage: Sharded, run: Run, todo: str, number: int, jobs: int) -> None:
+    """Do the share of job ``number`` of ``jobs`` (from 1) in the list ``todo``."""
+    units = {unit.name: unit for unit in stage.units(run)}
+    waiting = json.loads(_todo(stage, run, todo).read_text("utf-8"))
+    mine = [(units[name], shard) for name, shard in waiting[number - 1 :: jobs]]
+    shards.run(mine, stage.worker(run), f"{stage.NAME} job {number}/{jobs}")
 
 
 def gather(stage: Sharded, run: Run) -> None:
@@ -111,6 +134,7 @@ def main(stage: Any) -> None:
         words = verbs.add_parser(verb)
         words.add_argument("--run", required=True, help="the resolved run: exp/TAG/run.json")
         if verb == "job":
+            words.add_argument("--todo", required=True, help="the list of shards that plan named")
             words.add_argument("--job", type=int, default=1, help="which job this is, from 1")
             words.add_argument("--jobs", type=int, default=1, help="how many jobs there are")
         if verb in ("plan", "run"):
@@ -122,9 +146,9 @@ def main(stage: Any) -> None:
         if options.verb in ("plan", "run") and options.force:
             forget(stage, run)
         if options.verb == "plan":
-            print(plan(stage, run))  # the step reads this number
+            print(*plan(stage, run))  # the step reads both words
         elif options.verb == "job":
-            job(stage, run, options.job, options.jobs)
+            job(stage, run, options.todo, options.job, options.jobs)
         elif options.verb == "gather":
             gather(stage, run)
         else:
@@ -136,7 +160,6 @@ def main(stage: Any) -> None:
 def forget(stage: Any, run: Run) -> None:
     """Make everything of a stage stale: stamps, finished shards, and what its ``reset`` removes."""
     for unit in stage.units(run):
-        unit.forget()
-        shutil.rmtree(unit.folder / "shards", ignore_errors=True)
+        shards.forget(unit)
         if hasattr(stage, "reset"):
             stage.reset(run, unit)

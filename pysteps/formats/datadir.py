@@ -61,24 +61,17 @@ class DataSet:
         """Utterance to "stage reason" for what was given up so far."""
         return self.table("dropped") if self.has("dropped") else {}
 
-    def remaining(self) -> list[str]:
-        """The utterances, sorted, less the dropped ones."""
-        gone = self.dropped()
-        return [utt for utt in sorted(self.utt2spk()) if utt not in gone]
-
-    def drop(self, stage: str, reasons: Mapping[str, str]) -> None:
-        """Set what ``stage`` gives up (it forgets what the same stage said before)."""
-        kept = {utt: reason for utt, reason in self.dropped().items() if reason.split()[0] != stage}
-        kept.update({utt: f"{stage} {reason}" for utt, reason in reasons.items()})
-        tables.write_table(self.folder / "dropped", kept)
+    def show_dropped(self, dropped: Mapping[str, str]) -> None:
+        """Write ``dropped``: utterance to "stage reason"."""
+        tables.write_table(self.folder / "dropped", dropped)
 
 
 def mend(data: DataSet) -> list[str]:
     """Put right what is safe to put right (order, spk2utt) and return a sentence for each change."""
     said = []
-    for path in sorted(data.folder.iterdir()):
-        if not path.is_file() or path.name.startswith(".") or path.name.startswith(("trials", "dropped")):
-            continue
+    names = ("wav.scp", "segments", "spk2utt", "spk2gender", "enrol", "text", "reco2dur")
+    present = [data.folder / name for name in names if data.has(name)]
+    for path in sorted([*present, *data.folder.glob("utt2*")]):
         keys = tables.read_table(path, values=False)  # a key that comes twice is an error, never mended
         if not tables.is_sorted(keys):
             tables.write_table(path, keys)
@@ -148,20 +141,21 @@ def _same(
 
 
 def _check_trials(path: Path, utt2spk: Mapping[str, str], models: Mapping[str, str]) -> None:
-    with open(path, encoding="utf-8") as handle:
-        for number, line in enumerate(handle, 1):
-            fields = line.split()
-            if len(fields) != 3:
-                raise InputError("not `enrol test target|nontarget`", where=path, line=number)
-            enrol, test = fields[1:] if fields[0] in ("0", "1") else fields[:2]
-            for utt, ok in ((enrol, enrol in utt2spk or enrol in models), (test, test in utt2spk)):
-                if not ok:
-                    raise InputError(
-                        f"the trial names {utt}, which the set does not have",
-                        where=path,
-                        line=number,
-                        mend="remove the trial or add the utterance",
-                    )
+    for number, fields in tables.read_words(path, 3):
+        if fields[2] in ("target", "nontarget"):
+            enrol, test = fields[:2]
+        elif fields[0] in ("0", "1"):
+            enrol, test = fields[1:]
+        else:
+            raise InputError("neither target nor nontarget", where=path, line=number)
+        for utt, ok in ((enrol, enrol in utt2spk or enrol in models), (test, test in utt2spk)):
+            if not ok:
+                raise InputError(
+                    f"the trial names {utt}, which the set does not have",
+                    where=path,
+                    line=number,
+                    mend="remove the trial or add the utterance",
+                )
 
 
 def refuse_overlap(train: DataSet, others: Iterable[DataSet]) -> None:

@@ -34,8 +34,12 @@ def fail(message: str) -> NoReturn:
 
 
 def guarded(main: Callable[[], None]) -> None:
-    """Run a command line's ``main``; an InputError becomes one line and exit status 1."""
+    """Run ``main``; bad input and a failing file system become one line and exit status 1."""
     try:
         main()
     except InputError as error:
         fail(str(error))
+    except BrokenPipeError:
+        raise SystemExit(1) from None  # whoever read the output has gone
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))

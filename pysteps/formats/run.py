@@ -41,15 +41,18 @@ class Run:
         path = Path(path)
         if not path.is_file():
             raise InputError("no such run", where=path, mend="./run.sh writes it; see docs/recipes.md")
-        return Run(**json.loads(path.read_text("utf-8")))
+        try:
+            return Run(**json.loads(path.read_text("utf-8")))
+        except (ValueError, TypeError) as error:
+            raise InputError(f"not a run file of this version: {error}", where=path) from None
 
-    def save(self) -> Path:
-        """Write the run file if it would change, and return its path."""
-        path = self.exp / "run.json"
-        text = json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
-        if not path.is_file() or path.read_text("utf-8") != text:
-            write_text(path, text)
-        return path
+    def save(self, path: Path) -> None:
+        """Write the run file."""
+        write_text(path, json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
+
+    def deciding(self, stage: str) -> dict[str, Any]:
+        """A stage's options but for ``max_dropped``, which changes no product: what its stamps say."""
+        return {key: value for key, value in self.options[stage].items() if key != "max_dropped"}
 
     @property
     def data(self) -> Path:

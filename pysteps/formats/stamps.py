@@ -37,7 +37,7 @@ class Unit:
     def content(self) -> dict[str, Any]:
         """What the stamp must say for the unit to be fresh."""
         paths = [*self.inputs, *(path for path in self.upstream if path.is_file())]
-        digests = {_short(path): digest(path) for path in paths}
+        digests = {str(path): digest(path) for path in paths}
         plain = json.loads(json.dumps(self.options))  # tuples become lists, as they come back from the file
         return {"version": self.version, "options": plain, "inputs": digests}
 
@@ -77,11 +77,6 @@ class Unit:
     def forget(self) -> None:
         """Remove the stamp: the first thing when the unit is redone."""
         self.stamp.unlink(missing_ok=True)
-
-
-def _short(path: Path) -> str:
-    # Not the whole path: a work folder that is moved as a whole stays fresh.
-    return "/".join(path.parts[-4:])
 
 
 def digest(path: Path) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -50,6 +53,32 @@ def read_table(path: str | os.PathLike[str], *, values: bool = True) -> dict[str
             )
         table[key] = value
     return table
+
+
+def read_words(path: str | os.PathLike[str], count: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number from 1, its ``count`` words) of a plain or gzipped list (told by the first bytes).
+
+    Raises InputError for a line of another number of words and for a file that cannot be read.
+    """
+    number = 0
+    try:
+        with open(path, "rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            binary = gzip.open(raw) if packed else raw
+            with io.TextIOWrapper(binary, encoding="utf-8", newline="\n") as text:
+                for number, line in enumerate(text, 1):  # noqa: B007 - names a bad line below
+                    words = line.split()
+                    if len(words) != count:
+                        said = f"{len(words)} words where {count} should stand"
+                        raise InputError(said, where=path, line=number)
+                    yield number, words
+    except UnicodeDecodeError as error:
+        raise InputError("not UTF-8", where=path, line=number + 1) from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"broken gzip: {error}", where=path, line=number + 1) from error
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=path) from error
 
 
 def is_sorted(keys: Iterable[str]) -> bool:

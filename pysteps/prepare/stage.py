@@ -39,11 +39,19 @@ def do(run: Run, unit: Unit) -> None:
         raise InputError(
             "no such folder", where=run.corpus or "--corpus", mend="name the corpus: ./run.sh --corpus FOLDER"
         )
+    _clear(run)
     command = [sys.executable, str(unit.inputs[0]), "--corpus", run.corpus, "--data", str(run.data)]
     command += ["--seed", str(run.options[NAME]["seed"])]
     if subprocess.run(command, check=False).returncode != 0:
         raise InputError("could not prepare the corpus", where=unit.inputs[0], mend="see the message above")
     validate(run)
+
+
+def _clear(run: Run) -> None:
+    # What an earlier corpus had and this one has not must not be taken for this one's.
+    for folder in (run.data / name for name in run.base_sets if (run.data / name).is_dir()):
+        for path in [folder / "segments", folder / "enrol", *folder.glob("trials*"), *folder.glob("utt2*")]:
+            path.unlink(missing_ok=True)
 
 
 def validate(run: Run) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -58,10 +59,15 @@ def _recipes(root: Path) -> None:
 def _settings(run: Run, chosen: Chosen, stages: list[str]) -> dict[str, str]:
     from .status import fresh_stages
 
-    path = run.save()
+    # Only whoever holds the work folder's lock may change what running jobs read: run.sh moves it there.
+    path = run.exp / "run.json"
+    driver = os.environ.get("TIMBRE_DRIVER_PID", os.getppid())
+    resolved = path.with_name(f".run.json.part.{socket.gethostname()}.{driver}.0")
+    run.save(resolved)
     fresh = [] if "force" in chosen.flags else fresh_stages(run, stages)
     return {
         "run": str(path),
+        "resolved": str(resolved),
         "work": run.work,
         "cmd": chosen.values.get("cmd", "local"),
         "nj": str(_whole("nj", chosen.values.get("nj", str(os.cpu_count() or 1)), 1)),

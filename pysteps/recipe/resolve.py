@@ -122,7 +122,10 @@ def read_conf(folders: list[Path], stage: str, name: str) -> dict[str, Any]:
 def _settings(chosen: Chosen, recipe: Mapping[str, str], where: Path) -> list[tuple[str, str]]:
     from .options import parse
 
-    own = parse(shlex.split(recipe.get("options", "")))
+    try:
+        own = parse(shlex.split(recipe.get("options", "")))
+    except ValueError as error:
+        raise InputError(f"options: {error}", where=where) from error
     if own.values or own.flags:
         raise InputError("options may hold --STAGE.key values only", where=where)
     return [*own.settings, *chosen.settings]

@@ -10,6 +10,7 @@ from ..backend.plda import Plda
 from ..backend.stage import VECTORS, folder_of
 from ..backend.vectors import read_vectors
 from ..formats.datadir import DataSet
+from ..formats.drops import dropped_of
 from ..formats.run import Run
 from .scorers import cosine_scores, plda_scores
 from .trials import Trials
@@ -28,7 +29,7 @@ class Enrolment:
         chain = Chain.load(folder)
         self.plda = Plda.load(folder / "plda") if (folder / "plda").is_file() else None
         self.speakers = data.utt2spk()
-        lost = set(data.dropped()) - set(keys)
+        lost = set(dropped_of(run, data.name)) - set(keys)
         row = {key: number for number, key in enumerate(keys)}
         models = data.table("enrol") if data.has("enrol") else {}
         names, counts, rows = list(keys), [1] * len(keys), [np.asarray(vectors, np.float64)]

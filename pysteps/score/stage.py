@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from ..backend.stage import VECTORS
 from ..formats.atomic import write_text
+from ..formats.drops import dropped_of, dropped_tables
 from ..formats.run import Run
 from ..formats.stamps import Unit
-from ..formats.tables import read_table
 
 NAME = "score"
 VERSION = 1
@@ -35,7 +36,8 @@ def units(run: Run) -> list[Unit]:
 
 def _list_unit(run: Run, name: str, label: str, trials: Path) -> Unit:
     folder, vectors = run.exp / "scores" / label, run.exp / "xvectors" / name
-    extra = tuple(path for path in (run.data / name / "enrol", run.data / name / "dropped") if path.is_file())
+    models = run.data / name / "enrol"
+    extra = (*((models,) if models.is_file() else ()), *dropped_tables(run, name).values())
     return Unit(
         name=label,
         stage=NAME,
@@ -112,19 +114,14 @@ def results(run: Run) -> dict[str, Any]:
     return {
         "recipe": run.recipe,
         "trials": {label: _json(folder / "result.json") for label, folder in folders.items()},
-        "dropped": {name: _dropped(run, name) for name in run.base_sets},
+        "dropped": {name: _dropped(run, name) for name in [*run.base_sets, *run.copies]},
         "model": {"tag": run.tag, **_json(run.exp / "model" / "model.json")["model"]},
         "seconds": seconds,
     }
 
 
 def _dropped(run: Run, name: str) -> dict[str, int]:
-    path = run.data / name / "dropped"
-    counts: dict[str, int] = {}
-    for reason in (read_table(path) if path.is_file() else {}).values():
-        stage = reason.split()[0]
-        counts[stage] = counts.get(stage, 0) + 1
-    return counts
+    return dict(Counter(reason.split()[0] for reason in dropped_of(run, name).values()))
 
 
 def _report(run: Run) -> None:

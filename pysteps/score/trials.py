@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..formats.atomic import replacing
 from ..formats.errors import InputError
+from ..formats.tables import read_words
 
 Ints = NDArray[np.int32]
 _KALDI = {"target": True, "nontarget": False}
@@ -66,28 +64,6 @@ class Trials:
         return first[self.enrol] | np.array([one in dropped for one in self.test_ids], dtype=bool)[self.test]
 
 
-def _lines(path: str | Path) -> Iterator[tuple[int, list[str]]]:
-    """(line number from 1, its three words); plain or gzip, told by the first bytes."""
-    number = 0
-    try:
-        with open(path, "rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            binary = gzip.open(raw) if packed else raw
-            with io.TextIOWrapper(binary, encoding="utf-8", newline="\n") as text:
-                for number, line in enumerate(text, 1):  # noqa: B007 - names a bad line below
-                    words = line.split()
-                    if len(words) != 3:
-                        raise InputError(f"{len(words)} words where 3 should stand", where=path, line=number)
-                    yield number, words
-    except UnicodeDecodeError as error:
-        raise InputError("not UTF-8", where=path, line=number + 1) from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"broken gzip: {error}", where=path, line=number + 1) from error
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=path) from error
-
-
 def read_trials(path: str | Path) -> Trials:
     """Read a trial list in either format; the first line decides which, and a line of the other is refused.
 
@@ -100,7 +76,7 @@ def read_trials(path: str | Path) -> Trials:
     test: list[int] = []
     labels: list[bool] = []
     kaldi: bool | None = None
-    for number, (first, second, third) in _lines(path):
+    for number, (first, second, third) in read_words(path, 3):
         if kaldi is None:
             kaldi = third in _KALDI
         one, two, word = (first, second, third) if kaldi else (second, third, first)
@@ -147,7 +123,7 @@ def read_scores(path: str | Path, trials: Trials) -> NDArray[np.float64]:
     """The scores [N] of ``trials`` from a table in the same order; another trial there is an InputError."""
     values = np.empty(len(trials))
     number = 0
-    for number, (one, two, score) in _lines(path):
+    for number, (one, two, score) in read_words(path, 3):
         if number > len(trials):
             raise InputError(f"more scores than the {len(trials)} trials", where=path, line=number)
         if (one, two) != trials.pair(number - 1):

@@ -30,11 +30,8 @@ from .curves import write_curves, write_events
 from .data import Batch, EgsSource, batches, steps_per_epoch
 from .judge import DevelopmentSet, judge_chunks, judge_speakers
 from .losses import LOSSES
-from .options import TrainOptions
+from .options import FREE, TrainOptions
 from .world import World, exact, joined, keep_memory
-
-# Options that may differ when a training goes on: they change no weight.
-FREE = ("checkpoint_steps", "tensorboard", "device")
 
 
 def run_training(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Options that may differ when a training goes on: they change no weight.
+FREE = ("checkpoint_steps", "tensorboard", "device")
+
 
 @dataclass
 class TrainOptions:

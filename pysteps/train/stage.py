@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..formats.atomic import write_text
 from ..formats.run import Run
 from ..formats.stamps import Unit
 from ..formats.tables import read_table
+from .options import FREE, TrainOptions
 
 NAME = "train"
 VERSION = 1
@@ -26,7 +28,10 @@ def units(run: Run) -> list[Unit]:
             stage=NAME,
             folder=run.exp,
             version=VERSION,
-            options={**run.options[NAME], "models": run.options["models"]},
+            options={
+                **{key: value for key, value in run.options[NAME].items() if key not in FREE},
+                "models": run.options["models"],
+            },
             inputs=(
                 run.egs / "egs.json",
                 run.egs / "speakers",
@@ -77,7 +82,6 @@ def do(run: Run, unit: Unit) -> None:
     from ..features.contract import read
     from ..models.options import ModelOptions
     from .loop import run_training
-    from .options import TrainOptions
 
     if int(os.environ.get("RANK", "0")) == 0:
         _keep_or_clear(run, unit.key())
@@ -96,5 +100,8 @@ def _keep_or_clear(run: Run, key: str) -> None:
     path = run.exp / "checkpoints" / "key"
     if path.is_file() and path.read_text("utf-8").strip() == key:
         return
+    if path.parent.is_dir():
+        print("train: options or egs changed since these checkpoints: beginning anew", file=sys.stderr)
+    path.unlink(missing_ok=True)
     shutil.rmtree(run.exp / "checkpoints", ignore_errors=True)
     write_text(path, key + "\n")

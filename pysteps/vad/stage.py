@@ -13,6 +13,7 @@ from ..formats.tables import read_table
 NAME = "vad"
 VERSION = 1
 TABLES = ("vad.scp", "utt2voiced", "utt2num_voiced", "dropped")
+ARCHIVES = ("vad.*.ark",)
 
 
 def units(run: Run) -> list[Unit]:
@@ -23,7 +24,7 @@ def units(run: Run) -> list[Unit]:
             stage=NAME,
             folder=run.of(NAME, name),
             version=VERSION,
-            options=run.options[NAME],
+            options=run.deciding(NAME),
             inputs=(run.audio_scp(name),),
             upstream=(run.of("audio", name) / ".audio.done.json",),
             outputs=tuple(run.of(NAME, name) / table for table in TABLES[:3]),
@@ -56,4 +57,4 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
 
 def conclude(run: Run, unit: Unit) -> None:
     """Count what was dropped; too large a share stops the stage."""
-    conclude_drops(run.set(unit.name), NAME, unit.folder / "dropped", run.options[NAME]["max_dropped"])
+    conclude_drops(run, NAME, unit.name, unit.folder / "dropped")
