@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,7 @@ from ..formats.tables import invert, read_table, write_table
 NAME = "egs"
 VERSION = 1
 TABLES = ("archives",)
-ARCHIVES = ("train.*", "valid.*", "plan/*")
+ARCHIVES = ("train.*", "valid.*")
 
 
 def _sets(run: Run) -> list[str]:
@@ -85,6 +86,7 @@ def items(run: Run, unit: Unit) -> list[str]:
             f"and give no chunk; {unit.folder / 'short'} lists them",
             file=sys.stderr,
         )
+    shutil.rmtree(unit.folder / "plan", ignore_errors=True)  # of a plan with more archives
     plans = plan_training(
         training, shortest, longest, options["repeats"], options["archive_chunks"], options["seed"]
     )
