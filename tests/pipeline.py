@@ -80,7 +80,8 @@ def run_sh(*words: str, check: bool = True, timeout: float = 300) -> subprocess.
 
 
 # Logs, times, pictures, stamps of paths and checkpoints' bookkeeping are outside the promise of equal bytes.
-_OUTSIDE = ("log", "seconds", "todo", ".lock", ".lock.holder", "report.html", "det.png", "results.json", "run.json")
+_OUTSIDE = ("log", "seconds", "todo", ".lock", ".lock.holder")
+_PICTURES = ("report.html", "det.png", "results.json", "run.json")
 
 
 def products(work: Path) -> dict[str, bytes]:
@@ -88,7 +89,7 @@ def products(work: Path) -> dict[str, bytes]:
     found = {}
     for path in sorted(work.rglob("*")):
         relative = path.relative_to(work)
-        skip = any(part in _OUTSIDE or part in ("shards", "checkpoints") for part in relative.parts)
+        skip = any(part in (*_OUTSIDE, *_PICTURES, "shards", "checkpoints") for part in relative.parts)
         if path.is_file() and not skip and not path.name.endswith(".done.json"):
             found[str(relative)] = path.read_bytes().replace(str(work).encode(), b"WORK")
     curves = [name for name in found if name.endswith("curves.jsonl")]
