@@ -4,7 +4,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/step.sh"
 
 ((ngpu)) || export CUDA_VISIBLE_DEVICES='' # none asked for, none used
-program=(python)
-((ngpu > 1)) && program=(torchrun --standalone --nproc-per-node "$ngpu")
+program=(python -m)
+((ngpu > 1)) && program=(torchrun --standalone --nproc-per-node "$ngpu" -m --) # -- or it takes --run for its own
 TIMBRE_SHOW=1 exec "${launcher[@]}" --gpu "$ngpu" --num-threads 2 "$log/train.log" \
-  "${program[@]}" -m pysteps.train run --run "$run" ${force:+--force}
+  "${program[@]}" pysteps.train run --run "$run" ${force:+--force}

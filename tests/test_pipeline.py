@@ -115,6 +115,18 @@ def test_another_cmvn_than_the_features_were_made_for_is_refused(finished: tuple
     assert done.returncode != 0 and "features.cmvn = none" in done.stderr
 
 
+def test_two_processes_under_torchrun_train_on_the_same_chunks(finished: tuple[Path, Path]) -> None:
+    corpus, work = finished
+    words = ["--stage", "train", "--stop-stage", "train", "--ngpu", "2", "--tag", "two"]
+    done = run_sh(*arguments(corpus, work, *words, train__epochs="1", train__average="1"))
+    assert (work / "exp" / "two" / "model" / "model.safetensors").is_file(), done.stderr
+    (line,) = (work / "exp" / "two" / "curves.jsonl").read_text().splitlines()
+    alone = (model(work) / "curves.jsonl").read_text().splitlines()[0]
+    assert json.loads(line)["chunks"] == json.loads(alone)["chunks"]
+    log = (work / "exp" / "two" / "log" / "train.log").read_text()
+    assert "torchrun" in log and "epoch 1/1" in log
+
+
 def test_help_lists_the_stages() -> None:
     text = run_sh("--help").stdout
     assert "0  prepare" in text and "9  score" in text and "--stop-stage" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -122,7 +123,8 @@ def single(stage: Single, run: Run) -> None:
         start = time.monotonic()
         stage.do(run, unit)
         unit.done()
-        print(f"{stage.NAME} {unit.name}: done in {time.monotonic() - start:.1f} s", file=sys.stderr)
+        if os.environ.get("RANK", "0") == "0":  # torchrun's first process speaks for all
+            print(f"{stage.NAME} {unit.name}: done in {time.monotonic() - start:.1f} s", file=sys.stderr)
 
 
 def main(stage: Any) -> None:
