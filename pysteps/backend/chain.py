@@ -7,6 +7,7 @@ Kaldi file (or none); chain.json says the order.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Transform:
+class Transform(ABC):
     """One link: ``words`` after its name in the description, and the ``array`` it learned.
 
     ``stored`` is the file the array goes to (.vec a vector, .mat a matrix), "" for none.
@@ -37,13 +38,13 @@ class Transform:
     stored: ClassVar[str] = ""
 
     @classmethod
+    @abstractmethod
     def learn(cls, words: list[str], x: Floats, speakers: Sequence[str]) -> Floats:
         """The array for ``x`` [N, D] of ``speakers`` [N]; refuses words it does not know."""
-        raise NotImplementedError
 
+    @abstractmethod
     def apply(self, x: Floats) -> Floats:
         """Transform ``x`` [N, D]."""
-        raise NotImplementedError
 
 
 class Center(Transform):
