@@ -4,7 +4,7 @@
     python local/mini_build.py --cache DIR             fetch, unpack, build into egs/mini/corpus
     python local/mini_build.py --cache DIR --check     build aside and compare with what is shipped
 
-Needs apt-get and dpkg (Debian or Ubuntu) and `pip install -r requirements/mini.txt`. Packages land in the
+Needs apt-get and dpkg (Debian or Ubuntu). Packages land in the
 cache (apt-get download NAME) and are unpacked there (dpkg -x); what lies there is not fetched again. Which
 voice lies where is in mini_build_voices.py; how clips become utterances is in mini_build_audio.py.
 

@@ -51,7 +51,7 @@ def decode(data: bytes, suffix: str) -> np.ndarray:
 
 
 def _g722(data: bytes) -> np.ndarray:
-    import av  # only needed to rebuild: requirements/mini.txt
+    import av
 
     with av.open(io.BytesIO(data), format="g722") as handle:
         frames = [frame.to_ndarray().reshape(-1) for frame in handle.decode(audio=0)]
