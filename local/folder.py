@@ -1,4 +1,4 @@
-"""Any corpus that is a folder a speaker: ROOT/SPEAKER/**/*.{wav,flac,ogg,opus,mp3}.
+"""Any corpus that is a folder a speaker: ROOT/SPEAKER/**/*.{wav,flac,ogg,opus,mp3,m4a,sph ...}.
 
 Speakers are split into train, dev and eval (80, 10 and 10 in a hundred, at least two each for dev and
 eval) by a seeded draw. Trials are all pairs of a set's utterances (of UTTERANCES of them in a larger set).
@@ -20,7 +20,7 @@ from pysteps.formats.rng import generator
 from pysteps.formats.tables import invert, write_table
 
 SETS = ("train", "dev", "eval")
-KINDS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+KINDS = tuple(".wav .flac .ogg .opus .mp3 .m4a .aac .mp4 .webm .sph .aiff .wma .amr".split())
 UTTERANCES = 1000
 
 

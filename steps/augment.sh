@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Stage 3, augment: copies of the training set as tables of what to do to whom.
+# Stage 3, augment: copies of the training set as tables of what to do to whom; their audio if it is asked for.
 # shellcheck source=steps/step.sh
 . "$(dirname "${BASH_SOURCE[0]}")/step.sh"
 
-exec "${launcher[@]}" "$log/augment.log" python -m pysteps.augment run --run "$run" ${force:+--force}
+fan_out augment; exit

@@ -34,6 +34,7 @@ TINY = {
     "score.replicates": "100",
     "audio.shard_utterances": "9",
     "vad.shard_utterances": "10",
+    "augment.shard_utterances": "13",
     "features.shard_utterances": "11",
     "extract.shard_utterances": "12",
 }

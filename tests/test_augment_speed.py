@@ -1,4 +1,4 @@
-"""Speed perturbation: pitch and length change together; the copy's voices are other speakers."""
+"""Speed perturbation: pitch and length change together."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pysteps.augment.draw import apply, draw
-from pysteps.augment.speed import change_speed, speed_factor
-from pysteps.formats.errors import InputError
+from pysteps.augment.options import AugmentOptions
+from pysteps.augment.speed import change_speed
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.1])
@@ -20,18 +20,11 @@ def test_a_tone_changes_length_and_pitch_by_the_factor(factor: float) -> None:
     assert np.sqrt(np.mean(changed[500:-500] ** 2)) == pytest.approx(np.sqrt(0.5), rel=1e-3)
 
 
-def test_the_kind_says_the_factor() -> None:
-    assert speed_factor("speed0.9") == 0.9 and speed_factor("noise") is None
-    for kind in ("speed", "speed3", "speed1.0", "speedy"):
-        with pytest.raises(InputError, match="unknown speed"):
-            speed_factor(kind)
-
-
-def test_drawn_parameters_are_carried_out() -> None:
-    parameters = draw("u", "speed1.1", 0, {})
+@pytest.mark.parametrize("kind", ["speed1.1", "tempo1.1"])
+def test_drawn_factors_are_carried_out_without_a_recording(kind: str) -> None:
     samples = np.random.default_rng(0).normal(size=1100).astype(np.float32)
 
-    def load(pool: str, name: str) -> np.ndarray:
+    def load(pool: str, name: str, fraction: float = 0.0, length: int | None = None) -> np.ndarray:
         raise AssertionError("nothing is loaded for speed")
 
-    assert len(apply(samples, parameters, load)) == 1000
+    assert len(apply(samples, draw("u", kind, AugmentOptions(), {}), load, 16000)) == 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pysteps.features.cmvn import apply_cmvn, cmvn_stats, select_voiced, sliding_cmn
+from pysteps.features.cmvn import apply_cmvn, cmvn_stats, select_voiced, sliding_cmn, sliding_frames
 from pysteps.formats.errors import InputError
 
 
@@ -67,3 +67,41 @@ def test_sliding_window_is_kaldis_by_default() -> None:
     features = np.random.default_rng(0).standard_normal((700, 2)).astype(np.float32)
     mine = sliding_cmn(features)
     np.testing.assert_allclose(mine[400], features[400] - features[250:550].mean(0), atol=1e-5)
+
+
+@pytest.mark.parametrize("center", [False, True])
+def test_blocks_leave_no_seam(center: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.random.default_rng(5).standard_normal((95, 3)).astype(np.float32) * 3 + 15
+    voiced = np.random.default_rng(6).random(95) < 0.6
+    expected = slow(features, 30, 10, center, True)
+    monkeypatch.setattr("pysteps.features.cmvn.BLOCK", 8)
+    mine = sliding_cmn(features, window=30, min_window=10, center=center, norm_vars=True)
+    np.testing.assert_allclose(mine, expected, atol=1e-5)
+    stats = cmvn_stats(features, voiced)
+    kept = features[voiced].astype(np.float64)
+    np.testing.assert_allclose(stats, [[*kept.sum(0), len(kept)], [*(kept**2).sum(0), 0]], rtol=1e-12)
+    np.testing.assert_allclose(
+        apply_cmvn(features, stats, norm_vars=True), (features - kept.mean(0)) / kept.std(0), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("frames", [29, 30, 31, 95])
+def test_some_frames_of_the_sliding_mean_read_only_their_neighbours(frames: int) -> None:
+    features = np.random.default_rng(frames).standard_normal((frames, 2))
+    wanted = np.array([3, 9, 20])
+    asked = []
+
+    def read(first: int, last: int) -> np.ndarray:
+        asked.append((first, last))
+        return features[first:last]
+
+    found = sliding_frames(read, wanted, frames, 30, True)
+    np.testing.assert_allclose(found, slow(features, 30, 30, True, True)[wanted], atol=1e-5)
+    assert asked == [(0, min(frames, 35))]  # the window of frame 20 is 5 ... 34
+
+
+def test_a_constant_feature_does_not_become_noise() -> None:
+    # What two-byte archives make of a constant differs from it in the last digits.
+    stored = np.full((50, 1), 14.2, np.float32) + np.float32(2e-4) * (np.arange(50)[:, None] % 2)
+    stats = cmvn_stats(np.full((50, 1), 14.2, np.float32))
+    assert np.abs(apply_cmvn(stored, stats, norm_vars=True)).max() < 1

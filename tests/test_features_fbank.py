@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pysteps.features.deltas import add_deltas
-from pysteps.features.fbank import Fbank, compute
+from pysteps.features.deltas import kernels, slopes
+from pysteps.features.fbank import Fbank, compute, dithered
 from pysteps.features.options import FbankOptions
 from pysteps.formats.errors import InputError
 from pysteps.formats.frames import FrameGeometry
@@ -65,9 +65,18 @@ def test_batch_of_too_short_ones() -> None:
     assert Fbank(OPTIONS)(torch.zeros(4, 399)).shape == (4, 0, 20)
 
 
-@pytest.mark.parametrize("kind", ["fbank", "mfcc"])
+@pytest.mark.parametrize("kind", ["fbank", "mfcc", "plp", "spectrogram"])
 def test_gradient_is_that_of_finite_differences(kind: str) -> None:
-    options = FbankOptions(kind=kind, sample_rate=1000, num_mel_bins=4, num_ceps=3, use_energy=True)
+    options = FbankOptions(
+        kind=kind,
+        sample_rate=1000,
+        num_mel_bins=4,
+        num_ceps=3,
+        lpc_order=3,
+        use_energy=kind != "plp",
+        use_power=kind != "spectrogram",
+        delta_order=1,
+    )
     fbank = Fbank(options).double()
     samples = torch.from_numpy(noise(45)).double().requires_grad_()
     assert torch.autograd.gradcheck(fbank, (samples,), atol=1e-4, rtol=1e-3)
@@ -109,13 +118,15 @@ def test_not_finite_is_refused_with_the_utterance(bad: float) -> None:
     length=st.integers(0, 4000),
     shape=st.sampled_from(["noise", "dc", "square", "zeros"]),
     snip=st.booleans(),
-    kind=st.sampled_from(["fbank", "mfcc"]),
+    kind=st.sampled_from(["fbank", "mfcc", "plp", "spectrogram"]),
     rate=st.sampled_from([8000, 11025, 16000, 44100]),
 )
 def test_any_signal_gives_finite_features(length: int, shape: str, snip: bool, kind: str, rate: int) -> None:
     signals = {"noise": noise(length), "dc": np.full(length, 0.7), "zeros": np.zeros(length)}
     signals["square"] = np.where(np.arange(length) // 20 % 2, 1.0, -1.0)
-    options = FbankOptions(kind=kind, sample_rate=rate, num_mel_bins=15, snip_edges=snip, use_energy=True)
+    options = FbankOptions(
+        kind=kind, sample_rate=rate, num_mel_bins=15, snip_edges=snip, use_energy=kind != "plp", delta_order=1
+    )
     features = compute(signals[shape].astype(np.float32), Fbank(options), utt="u")
     assert features.shape == (options.geometry.num_frames(length, rate), options.dim)
     assert np.isfinite(features).all()
@@ -124,7 +135,13 @@ def test_any_signal_gives_finite_features(length: int, shape: str, snip: bool, k
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"kind": "plp"},
+        {"kind": "rasta"},
+        {"kind": "plp", "num_ceps": 14},
+        {"fft_size": 256},
+        {"fft_size": 513},
+        {"delta_order": 3},
+        {"mel_slopes": "bark"},
+        {"log_offset": -1.0},
         {"window_type": "hann"},
         {"low_freq": 9000},
         {"sample_rate": 8000, "num_mel_bins": 120},  # filters narrower than an FFT bin
@@ -141,14 +158,78 @@ def test_impossible_options_are_refused(wrong: dict) -> None:
         Fbank(FbankOptions(**wrong))
 
 
+def with_deltas(features: np.ndarray, order: int = 2, window: int = 2) -> np.ndarray:
+    values = torch.from_numpy(features)
+    return torch.cat((values, *slopes(values, kernels(order, window), 0, len(values))), -1).numpy()
+
+
 def test_deltas_of_a_ramp_are_its_slope() -> None:
     ramp = np.arange(20.0)[:, None] * [[3.0, -1.0]]
-    out = add_deltas(ramp)
+    out = with_deltas(ramp)
     assert out.shape == (20, 6)
     np.testing.assert_allclose(out[4:-4, 2:4], np.tile([3.0, -1.0], (12, 1)))
     np.testing.assert_allclose(out[4:-4, 4:], 0, atol=1e-12)
     # Frame 0: (1 * (x1 - x0) + 2 * (x2 - x0)) / 10 = (3 + 12) / 10.
     assert out[0, 2] == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("window", [1, 2, 3])
+@pytest.mark.parametrize("frames", [1, 2, 7, 30])
+def test_deltas_are_regressions_over_the_repeated_ends(frames: int, window: int) -> None:
+    values = np.random.default_rng(frames).standard_normal((frames, 2))
+    # The first order as the textbook writes it; the second as Kaldi's filter, the first one on itself.
+    first = np.zeros_like(values)
+    scale = 2 * sum(n * n for n in range(1, window + 1))
+    for t in range(frames):
+        for n in range(1, window + 1):
+            first[t] += n * (values[min(t + n, frames - 1)] - values[max(t - n, 0)]) / scale
+    out = with_deltas(values, window=window)
+    np.testing.assert_allclose(out[:, 2:4], first, atol=1e-12)
+    ramp = np.arange(-window, window + 1) / scale
+    wide = np.pad(values, ((2 * window, 2 * window), (0, 0)), mode="edge")
+    second = np.stack([np.convolve(wide[:, d], np.convolve(ramp, ramp), mode="valid") for d in range(2)], 1)
+    np.testing.assert_allclose(out[:, 4:], second, atol=1e-12)
+
+
+EVERY_KIND = [
+    {"num_mel_bins": 20},
+    {"snip_edges": False, "use_energy": True, "delta_order": 2},
+    {"kind": "mfcc", "num_mel_bins": 23, "delta_order": 1},
+    {"kind": "plp", "num_mel_bins": 23, "use_energy": True},
+    {"kind": "spectrogram", "frame_length_ms": 20, "round_to_power_of_two": False, "use_power": False},
+]
+
+
+@pytest.mark.parametrize("more", EVERY_KIND, ids=str)
+def test_pieces_of_hours_leave_no_seam(more: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pysteps.features.fbank._BLOCK_SAMPLES", 2048)
+    monkeypatch.setattr("pysteps.features.fbank._PIECE_BLOCKS", 5)
+    fbank = Fbank(FbankOptions(**more))
+    for samples in (noise(90), noise(401), noise(20000), noise(20133)):
+        assert np.array_equal(compute(samples, fbank, utt="u"), fbank(torch.from_numpy(samples)).numpy())
+
+
+def test_dither_of_a_part_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pysteps.features.fbank._PIECE_BLOCKS", 1)
+    options, samples = FbankOptions(dither=1.0), noise(150000)
+    whole = dithered(samples, options, 0, "u")
+    assert np.array_equal(whole[60000:140000], dithered(samples[60000:140000], options, 0, "u", start=60000))
+    expected = Fbank(options)(torch.from_numpy(whole)).numpy()
+    assert np.array_equal(compute(samples, Fbank(options), utt="u"), expected)
+    assert np.array_equal(samples, noise(150000))  # the caller's stay as they are
+    assert (whole - samples).std() * 32768 == pytest.approx(1.0, rel=0.01)
+
+
+@pytest.mark.parametrize("more", EVERY_KIND, ids=str)
+def test_every_kind_is_the_same_in_a_batch(more: dict) -> None:
+    batch, fbank = torch.from_numpy(noise(3, 9000)), Fbank(FbankOptions(**more))
+    for row, features in zip(batch, fbank(batch), strict=True):
+        assert torch.equal(fbank(row), features)
+
+
+def test_plp_of_silence_is_finite() -> None:
+    features = compute(np.zeros(4000, np.float32), Fbank(FbankOptions(kind="plp", num_mel_bins=23)), utt="u")
+    assert features.shape == (23, 13) and np.isfinite(features).all()
 
 
 def test_options_and_frames_do_not_import_torch() -> None:

@@ -1,8 +1,10 @@
-"""Fbank and MFCC against the three other programs that compute Kaldi's features."""
+"""Features against the other programs that compute them: torchaudio, kaldi-native-fbank, HTK."""
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import inspect
 from pathlib import Path
 
 import kaldi_native_fbank
@@ -12,7 +14,6 @@ import soundfile
 import soxr
 import torch
 
-from pysteps.features.deltas import add_deltas
 from pysteps.features.fbank import Fbank, compute
 from pysteps.features.options import FbankOptions
 from tests.torchaudio_stub import kaldi
@@ -39,10 +40,11 @@ def ours(samples: np.ndarray, options: FbankOptions) -> np.ndarray:
 def by_torchaudio(samples: np.ndarray, options: FbankOptions) -> np.ndarray:
     names = {"sample_rate": "sample_frequency", "preemphasis": "preemphasis_coefficient"}
     names |= {"frame_length_ms": "frame_length", "frame_shift_ms": "frame_shift"}
-    fbank, mfcc = {"use_power", "use_log_fbank"}, {"num_ceps", "cepstral_lifter"}
-    other = {"kind", "sample_scale", "htk_mode"} | (fbank if options.kind == "mfcc" else mfcc)
-    values = {names.get(k, k): v for k, v in dataclasses.asdict(options).items() if k not in other}
-    return getattr(kaldi(), options.kind)(torch.from_numpy(samples)[None] * 32768, **values).numpy()
+    program = getattr(kaldi(), options.kind)
+    values = {names.get(key, key): value for key, value in dataclasses.asdict(options).items()}
+    known = inspect.signature(program).parameters
+    values = {key: value for key, value in values.items() if key in known}
+    return program(torch.from_numpy(samples)[None] * 32768, **values).numpy()
 
 
 def by_native(samples: np.ndarray, options: FbankOptions) -> np.ndarray:
@@ -99,6 +101,128 @@ def test_equals_torchaudio(speech: np.ndarray, options: FbankOptions) -> None:
     np.testing.assert_allclose(mine, theirs, atol=1e-3, rtol=relative)
 
 
+SPECTROGRAMS = [
+    FbankOptions(kind="spectrogram", use_energy=True),
+    FbankOptions(kind="spectrogram", use_energy=True, snip_edges=False, energy_floor=1e9),
+    FbankOptions(kind="spectrogram", use_energy=True, sample_rate=8000, raw_energy=False),
+    FbankOptions(
+        kind="spectrogram",
+        use_energy=True,
+        frame_length_ms=20,
+        round_to_power_of_two=False,
+        window_type="hamming",
+    ),
+]
+
+
+@pytest.mark.parametrize("options", SPECTROGRAMS, ids=shown)
+def test_spectrogram_equals_torchaudios(speech: np.ndarray, options: FbankOptions) -> None:
+    samples = at_rate(speech, options.sample_rate)
+    theirs, mine = by_torchaudio(samples, options), ours(samples, options)
+    assert mine.shape == theirs.shape
+    np.testing.assert_allclose(mine[:, 0], theirs[:, 0], atol=1e-3)  # the log energy, as Kaldi has it
+    loud = theirs > theirs[:, 1:].max(1, keepdims=True) + np.log(1e-7)
+    assert loud.mean() > 0.9
+    np.testing.assert_allclose(mine[loud], theirs[loud], atol=1e-3)
+    # 70 dB below the frame's strongest bin stands the rounding of float32: there magnitudes agree.
+    apart = np.abs(np.exp(mine / 2) - np.exp(theirs / 2)) / np.exp(theirs[:, 1:].max(1, keepdims=True) / 2)
+    assert apart[~loud].max() < 1e-6
+
+
+def test_plain_spectrogram_is_the_literal_one(speech: np.ndarray) -> None:
+    options = FbankOptions(
+        kind="spectrogram",
+        frame_length_ms=20,
+        round_to_power_of_two=False,
+        use_power=False,
+        use_log_fbank=False,
+        preemphasis=0.0,
+        window_type="rectangular",
+    )
+    mine = ours(speech, options)
+    frames = np.lib.stride_tricks.sliding_window_view(speech.astype(np.float64) * 32768, 320)[::160]
+    literal = np.abs(np.fft.rfft(frames - frames.mean(1, keepdims=True)))
+    assert mine.shape == (len(frames), 161)
+    np.testing.assert_allclose(mine, literal, atol=1e-5 * literal.max(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("points", "bins", "power"), [(400, 40, 2.0), (512, 64, 1.0), (1024, 128, 2.0)])
+@pytest.mark.parametrize("window", ["hanning", "hamming"])
+def test_mel_spectrogram_equals_torchaudios(
+    speech: np.ndarray, points: int, bins: int, power: float, window: str
+) -> None:
+    kaldi()  # puts the stand-in for torchaudio's extension into place
+    transform = importlib.import_module("torchaudio.transforms").MelSpectrogram(
+        sample_rate=16000,
+        n_fft=points,
+        win_length=400,
+        hop_length=160,
+        n_mels=bins,
+        power=power,
+        center=False,
+        window_fn=torch.hann_window if window == "hanning" else torch.hamming_window,
+    )
+    # torch.stft puts the window in the middle of the transformed samples, Kaldi at their beginning.
+    pad = (points - 400) // 2
+    theirs = transform(torch.from_numpy(np.pad(speech, pad))).T.numpy()
+    options = FbankOptions(
+        sample_scale=1.0,
+        remove_dc_offset=False,
+        preemphasis=0.0,
+        window_type=window,
+        periodic_window=True,
+        fft_size=points,
+        num_mel_bins=bins,
+        low_freq=0.0,
+        mel_slopes="hertz",
+        use_power=power == 2.0,
+        use_log_fbank=False,
+    )
+    mine = ours(speech, options)
+    assert mine.shape == theirs.shape
+    np.testing.assert_allclose(mine, theirs, atol=1e-5 * theirs.max(), rtol=1e-4)
+    logarithms = ours(speech, dataclasses.replace(options, use_log_fbank=True, log_offset=1e-6))
+    np.testing.assert_allclose(logarithms, np.log(theirs + 1e-6), atol=1e-3)
+
+
+def literal_plp(mels: np.ndarray, centres: np.ndarray, order: int, count: int) -> np.ndarray:
+    """Hermansky's steps one frame at a time with a linear solver in the place of Durbin's recursion."""
+    square = centres**2
+    loud = (square / (square + 1.6e5)) ** 2 * (square + 1.44e6) / (square + 9.61e6)
+    out = []
+    for frame in mels:
+        spectrum = (frame * loud) ** 0.33333
+        spectrum = np.concatenate((spectrum[:1], spectrum, spectrum[-1:]))
+        whole = np.concatenate((spectrum, spectrum[-2:0:-1]))  # symmetric: its inverse DFT is real
+        lags = np.fft.ifft(whole).real[: order + 1]
+        toeplitz = lags[np.abs(np.subtract.outer(np.arange(order), np.arange(order)))]
+        predictor = np.linalg.solve(toeplitz, lags[1:])
+        residual = lags[0] - predictor @ lags[1:]
+        # The cepstrum of 1 / A(z): minus the logarithm of A's spectrum, transformed back.
+        response = np.fft.fft(np.concatenate(([1.0], -predictor)), 4096)
+        cepstrum = 2 * np.fft.ifft(-np.log(np.abs(response))).real
+        lifter = 1 + 11 * np.sin(np.pi * np.arange(count) / 22)
+        out.append(np.concatenate(([np.log(residual)], cepstrum[1:count])) * lifter)
+    return np.stack(out)
+
+
+def test_plp_equals_the_literal_one(speech: np.ndarray) -> None:
+    options = FbankOptions(kind="plp", num_mel_bins=23)
+    mels = ours(speech, FbankOptions(num_mel_bins=23, use_log_fbank=False)).astype(np.float64)
+    points = np.linspace(*(1127 * np.log(1 + np.array([20.0, 8000.0]) / 700)), 25)[1:-1]
+    centres = 700 * (np.exp(points / 1127) - 1)
+    np.testing.assert_allclose(ours(speech, options), literal_plp(mels, centres, 12, 13), atol=2e-3)
+
+
+def test_plp_puts_energy_in_place_of_c0_and_last_for_htk(speech: np.ndarray) -> None:
+    plain = ours(speech, FbankOptions(kind="plp", num_mel_bins=23))
+    energy = ours(speech, FbankOptions(use_energy=True, num_mel_bins=23))[:, 0]
+    options = FbankOptions(kind="plp", num_mel_bins=23, use_energy=True, htk_compat=True, cepstral_scale=10)
+    mine = ours(speech, options)
+    np.testing.assert_allclose(mine[:, :-1], plain[:, 1:] * 10, atol=1e-5)
+    np.testing.assert_allclose(mine[:, -1], energy, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["fbank", "mfcc"])
 @pytest.mark.parametrize("rate", [8000, 16000, 48000])
 @pytest.mark.parametrize(
@@ -117,6 +241,12 @@ def test_equals_kaldi_native_fbank(speech: np.ndarray, kind: str, rate: int, mor
     options = FbankOptions(kind=kind, sample_rate=rate, num_mel_bins=bins, **more)
     samples = at_rate(speech, rate)
     np.testing.assert_allclose(ours(samples, options), by_native(samples, options), atol=1e-2)
+
+
+def test_every_reference_file_of_htk_is_used(shared_data: Path) -> None:
+    found = {path.name for path in (shared_data / "reference/kaldi_feat").glob("*_htk.*")}
+    used = {f"test.wav.fea_htk.{n}" for n in HTK_MFCC} | {f"test.wav.fbank_htk.{n}" for n in HTK_FBANK}
+    assert found == used
 
 
 def read_htk(path: Path) -> np.ndarray:
@@ -157,7 +287,7 @@ HTK_FBANK = {
 @pytest.mark.parametrize("number", HTK_MFCC)
 def test_mfcc_with_deltas_equals_htk(speech: np.ndarray, shared_data: Path, number: int) -> None:
     theirs = read_htk(shared_data / f"reference/kaldi_feat/test.wav.fea_htk.{number}")
-    mine = add_deltas(ours(speech, HTK_MFCC[number]))
+    mine = ours(speech, dataclasses.replace(HTK_MFCC[number], delta_order=2))
     assert mine.shape == theirs.shape
     # Kaldi's tolerance; ten frames at each end differ by the rule for deltas there.
     np.testing.assert_allclose(mine[10:-10], theirs[10:-10], atol=1.0)

@@ -43,7 +43,7 @@ class Egs:
         names = [f"s{n}" for n in range(self.speakers)]
         return EgsPlan(self.speakers, BINS, archives, [ArchiveInfo("valid.1", 18, 15)], names)
 
-    def archive(self, info: ArchiveInfo) -> tuple[np.ndarray, np.ndarray]:
+    def archive(self, info: ArchiveInfo, epoch: int = 0) -> tuple[np.ndarray, np.ndarray]:
         time.sleep(self.pause)
         levels = 2 * np.random.default_rng(0).normal(size=(self.speakers, BINS))
         rng = np.random.default_rng(len(info.name) + info.frames)

@@ -32,7 +32,7 @@ class Archives:
         self.infos = [ArchiveInfo(f"train.{a}", chunks, 5 + a) for a, chunks in enumerate(sizes)]
         self.read: list[str] = []
 
-    def archive(self, info: ArchiveInfo) -> tuple[np.ndarray, np.ndarray]:
+    def archive(self, info: ArchiveInfo, epoch: int = 0) -> tuple[np.ndarray, np.ndarray]:
         self.read.append(info.name)
         labels = 100 * int(info.name.split(".")[1]) + np.arange(info.chunks)
         features = np.broadcast_to(labels[:, None, None], (info.chunks, info.frames, 3))

@@ -51,6 +51,15 @@ def test_equals_the_literal_formula(
     assert mine.tolist() == literal([float(e) for e in energies], threshold, scale, context, share)
 
 
+def test_real_speech_is_decided_as_kaldi_does(shared_data: Path) -> None:
+    samples, rate = soundfile.read(shared_data / "reference/kaldi_feat/test.wav", dtype="float32")
+    hiss = np.random.default_rng(0).standard_normal(len(samples) + 20000) * 1e-3
+    energies = log_energies(np.pad(samples, 10000) + hiss.astype(np.float32), rate, FrameGeometry())
+    wanted = literal(energies.tolist(), 5.5, 0.5, 2, 0.12)
+    assert 0 < sum(wanted) < len(wanted)
+    assert energy_vad(energies).tolist() == wanted
+
+
 def test_one_loud_frame_voices_two_to_each_side() -> None:
     energies = np.zeros(9, np.float32)
     energies[4] = 20  # level 5.5 + 0.5 * 20 / 9

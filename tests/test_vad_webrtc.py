@@ -27,7 +27,7 @@ def speech(shared_data: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("frame_ms", [10, 20, 30])
-@pytest.mark.parametrize("mode", [0, 3])
+@pytest.mark.parametrize("mode", [0, 1, 2, 3])
 def test_a_frame_has_the_decision_at_its_middle(speech: np.ndarray, mode: int, frame_ms: int) -> None:
     vad, size = webrtcvad.Vad(mode), 16 * frame_ms
     pcm = np.rint(speech * 32768).clip(-32768, 32767).astype(np.int16)

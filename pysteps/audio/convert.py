@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -13,71 +13,138 @@ import numpy as np
 from ..formats.arks import Archive, split_entry
 from ..formats.errors import InputError
 from ..formats.tables import read_table
-from .filters import bandpass, resample, to_int16
+from .filters import to_int16
 from .options import AudioOptions
-from .read import read_audio, read_wav_stream
+from .process import processed
+from .read import open_audio, read_audio, read_stream
+from .source import Source
+
+
+class Converted:
+    """16-bit blocks [time] of one utterance, to be gone through once.
+
+    ``samples`` and ``clipped`` count those that have gone by and those of them that were cut off at full
+    scale. InputError on the way for what cannot be read, and at the end if there was no sample.
+    """
+
+    def __init__(self, blocks: Iterator[np.ndarray], where: str) -> None:
+        self._blocks = blocks
+        self._where = where
+        self.samples = 0
+        self.clipped = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        try:
+            for block in self._blocks:
+                if len(block):
+                    with np.errstate(over="ignore"):  # float files hold anything; infinity is refused
+                        out, clipped = to_int16(block)
+                    self.samples += len(out)
+                    self.clipped += clipped
+                    yield out
+        except InputError as error:
+            if self._where in str(error):
+                raise
+            # A filter knows what is wrong with the samples, and not whose they are.
+            raise InputError(str(error), where=self._where) from error
+        if not self.samples:
+            raise InputError("no samples", where=self._where)
 
 
 class Converter:
-    """Reads what a corpus's wav.scp names and makes it one rate, one channel, 16 bits."""
+    """Reads what a corpus's wav.scp names and makes it one rate, one channel, 16 bits.
+
+    The last recording stays open until another one is asked for or ``close``: the segments of a long one
+    open it once. A context manager.
+    """
 
     def __init__(self, options: AudioOptions, allow_pipes: bool = False) -> None:
         self.options = options
         self.allow_pipes = allow_pipes
+        self._opened: tuple[str, Source] | None = None
+        self._files = ExitStack()
 
-    def convert(self, entry: str, start: float = 0.0, end: float | None = None) -> tuple[np.ndarray, int]:
+    def __enter__(self) -> Converter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the recording that is open, and remove what a command wrote."""
+        self._opened = None
+        self._files.close()
+
+    def convert(
+        self, entry: str, start: float = 0.0, end: float | None = None, channel: int | None = None
+    ) -> tuple[np.ndarray, int]:
         """Samples [time] (int16) of ``entry`` from ``start`` to ``end`` seconds, and how many clipped.
 
-        InputError if the entry cannot be read, holds no samples or holds NaN or infinity.
+        ``channel`` is that of the options where it is None. InputError if the entry cannot be read, holds
+        no samples or holds NaN or infinity.
         """
-        options = self.options
-        samples, rate = self._read(entry, start, end)
-        samples = resample(samples, rate, options.sample_rate)
-        if not len(samples):
-            raise InputError("no samples", where=entry)
-        if options.band_low > 0 or options.band_high > 0:
-            samples = bandpass(
-                samples,
-                options.sample_rate,
-                options.band_low,
-                options.band_high,
-                order=options.band_order,
-                zero_phase=options.zero_phase,
-            )
-        return to_int16(samples)
+        converted = self.blocks(entry, start, end, channel)
+        blocks = list(converted)
+        return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks)), converted.clipped
 
-    def _read(self, entry: str, start: float, end: float | None) -> tuple[np.ndarray, int]:
+    def blocks(
+        self, entry: str, start: float = 0.0, end: float | None = None, channel: int | None = None
+    ) -> Converted:
+        """As ``convert``, in blocks of at most about 30 s: a long recording costs the memory of a block.
+
+        Steps that need the whole signal (zero-phase filter, trimming, level) hold one float32 array of it.
+        """
+        wanted = self.options.channel if channel is None else channel
+        if self.options.enhance == "cancel" and wanted == self.options.reference_channel:
+            raise InputError(
+                f"channel {wanted} is the noise reference too", where=entry, mend="mend reco2channel"
+            )
+        return Converted(processed(self.options, self.source(entry), start, end, wanted), entry)
+
+    def unchanged(self, entry: str, channel: int | None = None) -> bool:
+        """Whether the whole of ``entry`` is what stage 1 would write: right rate, one channel, 16 bits."""
+        options = self.options
+        chosen = options.channel if channel is None else channel
+        if options.processes or chosen != 0 or entry.endswith("|"):
+            return False
+        source = self.source(entry)
+        kept = source.subtype == "PCM_16" and source.format in ("WAV", "WAVEX", "FLAC")
+        return kept and source.channels == 1 and source.rate == options.sample_rate
+
+    def source(self, entry: str) -> Source:
+        """The opened recording, which stays open until another entry is asked for."""
+        if self._opened is None or self._opened[0] != entry:
+            self.close()
+            self._opened = (entry, self._open(entry))
+        return self._opened[1]
+
+    def _open(self, entry: str) -> Source:
         if entry.startswith("|") or entry.endswith("|"):
-            return self._run(entry, start, end)
+            return self._files.enter_context(open_audio(self._output(entry), where=entry))
         path, offset = split_entry(entry)
         if offset is None:
-            return read_audio(path, start=start, end=end, channel=self.options.channel)
-        with Archive() as archive:
-            handle, channel = archive.at(entry, path), self.options.channel
-            samples, rate = read_wav_stream(handle, where=entry, channel=channel)
-        return samples[int(start * rate) : None if end is None else int(end * rate)], rate
+            return self._files.enter_context(open_audio(path, where=path))
+        handle = self._files.enter_context(Archive()).at(entry, path)
+        return self._files.enter_context(open_audio(handle, where=entry))
 
-    def _run(self, entry: str, start: float, end: float | None) -> tuple[np.ndarray, int]:
+    def _output(self, entry: str) -> Path:
+        # The command's output goes to a file: it can be long, and decoders seek.
         if not self.allow_pipes or not entry.endswith("|"):
             raise InputError("the entry is a command", where=entry, mend="--allow-pipes runs it")
-        done = subprocess.run(  # noqa: S602 - the user allowed commands with --allow-pipes
-            ["bash", "-o", "pipefail", "-c", entry.rstrip("|")], capture_output=True, check=False
-        )
+        file = self._files.enter_context(tempfile.NamedTemporaryFile(prefix="timbre."))
+        command = ["bash", "-o", "pipefail", "-c", entry.rstrip("|")]
+        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, check=False)
         if done.returncode != 0:
-            raise InputError(
-                f"the command failed: {done.stderr.decode(errors='replace')[-200:]}", where=entry
-            )
-        with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-            shutil.copyfileobj(io.BytesIO(done.stdout), file)
-            file.flush()
-            return read_audio(file.name, start=start, end=end, channel=self.options.channel)
+            said = done.stderr.decode(errors="replace")[-200:].strip()
+            raise InputError(f"the command failed: {said or done.returncode}", where=entry)
+        return Path(file.name)
 
 
 class Recordings:
     """Audio by utterance from a table of ``archive:offset`` or files. Use as a context manager."""
 
     def __init__(self, table: Path) -> None:
-        self._table = table
+        self.table = table
         self._entries = read_table(table)
         self._archive = Archive()
 
@@ -88,11 +155,11 @@ class Recordings:
         self._archive.__exit__()
 
     def samples(self, utt: str) -> tuple[np.ndarray, int]:
-        """Samples [time] (float32 in [-1, 1)) and rate in Hz."""
+        """Samples [time] (float32 in [-1, 1)) of the first channel and rate in Hz."""
         entry = self._entries.get(utt)
         if entry is None:
-            raise InputError("no such utterance", where=self._table, utt=utt)
-        path, offset = split_entry(entry, where=self._table, utt=utt)
+            raise InputError("no such utterance", where=self.table, utt=utt)
+        path, offset = split_entry(entry, where=self.table, utt=utt)
         if offset is None:
-            return read_audio(path)
-        return read_wav_stream(self._archive.at(entry, utt), where=entry, utt=utt)
+            return read_audio(path, utt=utt)
+        return read_stream(self._archive.at(entry, utt), where=entry, utt=utt)

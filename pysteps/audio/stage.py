@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..formats import arks, tables
 from ..formats.datadir import DataSet, check, mend
@@ -14,10 +15,14 @@ from ..formats.run import Run
 from ..formats.shards import Tables
 from ..formats.stamps import Unit
 
+if TYPE_CHECKING:
+    from .convert import Converter
+
 NAME = "audio"
-VERSION = 1
+VERSION = 2
 TABLES = ("wav.scp", "utt2dur", "clipped", "dropped")
 ARCHIVES = ("audio.*.ark",)
+MUCH_CLIPPED = 0.01  # share of an utterance's samples that the log speaks of
 
 
 def units(run: Run) -> list[Unit]:
@@ -25,7 +30,8 @@ def units(run: Run) -> list[Unit]:
     found = []
     for name in run.base_sets:
         source, folder = run.data / name, run.of(NAME, name)
-        optional = (source / "segments",) if (source / "segments").is_file() else ()
+        names = ("segments", "reco2channel")
+        optional = tuple(source / table for table in names if (source / table).is_file())
         found.append(
             Unit(
                 name=name,
@@ -46,6 +52,7 @@ def items(run: Run, unit: Unit) -> list[str]:
     for sentence in mend(data):
         print(sentence, file=sys.stderr)
     check(data)
+    channels(data)
     return sorted(data.utt2spk())
 
 
@@ -54,39 +61,98 @@ def shard_size(run: Run) -> int:
     return run.options[NAME]["shard_utterances"]
 
 
+def channels(data: DataSet) -> dict[str, int]:
+    """The set's reco2channel: recording to channel number from 0; empty when there is no such table."""
+    path = data.folder / "reco2channel"
+    if not path.is_file():
+        return {}
+    known, found = data.table("wav.scp"), {}
+    for line, recording, value in tables.read_lines(path):
+        if recording not in known:
+            raise InputError(f"{recording} is not in wav.scp", where=path, line=line, mend="remove the line")
+        if not (value.isascii() and value.isdigit()):
+            raise InputError(
+                f"no channel number: {value!r}", where=path, line=line, mend="a number; the first is 0"
+            )
+        found[recording] = int(value)
+    return found
+
+
 def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
     """Convert a shard's utterances; those that cannot be read are dropped with the reason."""
     from .convert import Converter
     from .options import AudioOptions
 
-    converter = Converter(AudioOptions(**run.options[NAME]), allow_pipes=run.allow_pipes)
+    options = AudioOptions(**run.options[NAME])
     sources: dict[str, DataSet] = {}
 
     def do(unit: Unit, number: int, utts: list[str]) -> Tables:
         data = sources.setdefault(unit.name, run.set(unit.name))
-        wav, segments = data.table("wav.scp"), data.segments()
-        durations, clipped, dropped = {}, {}, {}
-        rate = run.options[NAME]["sample_rate"]
-        with arks.writing(unit.folder / f"audio.{number}.ark") as writer:
-            for utt in utts:
-                recording, start, end = segments.get(utt, (utt, 0.0, None))
-                try:
-                    samples, over = converter.convert(wav[recording], start, end)
-                except InputError as error:
-                    dropped[utt] = str(error)
-                    continue
-                writer.audio(utt, samples, rate)
-                durations[utt] = f"{len(samples) / rate:.4f}"
-                if over:
-                    clipped[utt] = str(over)
-        return {"wav.scp": writer.scp, "utt2dur": durations, "clipped": clipped, "dropped": dropped}
+        path = unit.folder / f"audio.{number}.ark"
+        with Converter(options, run.allow_pipes) as converter, arks.writing(path) as writer:
+            found = convert_shard(data, utts, converter, writer)
+        if not writer.scp:
+            path.unlink()
+        return found
 
     return do
 
 
+def convert_shard(
+    data: DataSet, utts: list[str], converter: Converter, writer: arks.ArchiveWriter
+) -> dict[str, Mapping[str, str]]:
+    """Write what is to be written of ``utts`` and return the shard's tables.
+
+    The segments of a recording are taken one after the other, so that it is opened once.
+    """
+    wav, segments, channel = data.table("wav.scp"), data.segments(), channels(data)
+    options = converter.options
+    entries, durations, clipped, dropped = {}, {}, {}, {}
+    for utt in sorted(utts, key=lambda name: (segments.get(name, (name, 0.0, 0.0)), name)):
+        recording, start, end = segments.get(utt, (utt, 0.0, None))
+        entry, chosen = wav[recording], channel.get(recording)
+        try:
+            blocks = converter.blocks(entry, start, end, chosen)
+            if options.materialise == "changed" and not segments and converter.unchanged(entry, chosen):
+                count, entries[utt] = sum(map(len, blocks)), entry  # decoded: later stages shall not fail
+            else:
+                flac = options.materialise == "flac"
+                count = writer.audio(utt, blocks, options.sample_rate, flac=flac)
+        except InputError as error:
+            dropped[utt] = str(error)
+            converter.close()  # what failed in the middle is not gone on with
+            continue
+        durations[utt] = f"{count / options.sample_rate:.4f}"
+        if blocks.clipped:
+            clipped[utt] = str(blocks.clipped)
+    entries.update(writer.scp)
+    return {"wav.scp": entries, "utt2dur": durations, "clipped": clipped, "dropped": dropped}
+
+
 def conclude(run: Run, unit: Unit) -> None:
-    """Count what was dropped; too large a share stops the stage."""
+    """Say how much was clipped and dropped; too large a share of dropped utterances stops the stage."""
+    said = clipping(unit.folder, run.options[NAME]["sample_rate"])
+    if said:
+        print(f"{NAME} {unit.name}: {said}", file=sys.stderr)
     conclude_drops(run, NAME, unit.name, unit.folder / "dropped")
+
+
+def clipping(folder: Path, rate: int) -> str:
+    """A sentence on the samples that were cut off at full scale; empty where there are none."""
+    clipped = {utt: int(count) for utt, count in tables.read_table(folder / "clipped").items()}
+    if not clipped:
+        return ""
+    durations = tables.read_table(folder / "utt2dur")
+    share = {utt: count / (float(durations[utt]) * rate) for utt, count in clipped.items()}
+    many = {utt: part for utt, part in share.items() if part > MUCH_CLIPPED}
+    said = f"{sum(clipped.values())} samples of {len(clipped)} utterances were clipped"
+    if many:
+        worst = max(many, key=lambda utt: many[utt])
+        said += (
+            f"; {len(many)} of them lost more than {MUCH_CLIPPED:.0%} of their samples, most {worst} "
+            f"({many[worst]:.1%}): --audio.level peak brings them below full scale"
+        )
+    return f"{said} (see {folder / 'clipped'})"
 
 
 def seconds(run: Run, name: str) -> float:

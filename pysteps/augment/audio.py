@@ -3,53 +3,56 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 
 import numpy as np
 
-from ..audio.convert import Converter, Recordings
-from ..audio.options import AudioOptions
+from ..audio.convert import Recordings
+from ..formats.errors import InputError
 from ..formats.run import Run
 from ..formats.tables import read_table
 from .draw import apply
+from .pools import Pools
 
 
 class Audio:
-    """Samples by utterance of a recorded set or of a copy. Use as a context manager."""
+    """Samples by utterance of a recorded set or of a copy. Use as a context manager.
+
+    A copy that stage augment has written out (``materialise``) is read like a recording.
+    """
 
     def __init__(self, run: Run, name: str) -> None:
         self._recordings = Recordings(run.audio_scp(name))
-        path = run.data / name / "augment"
-        self._parameters = read_table(path) if name in run.copies else {}
-        if not self._parameters:
-            return
-        options = AudioOptions(**{**run.options["audio"], "band_low": 0.0, "band_high": 0.0})
-        converter = Converter(options)
-        clean = Recordings(run.audio_scp(run.train_set))
-        wanted = run.options["augment"]
-        sets = {"noise": wanted["noise"], "music": wanted["music"], "rooms": wanted["rooms"]}
-        tables = {
-            pool: read_table(run.data / folder / "wav.scp")
-            for pool, folder in sets.items()
-            if (run.data / folder / "wav.scp").is_file()
-        }
-
-        @lru_cache(maxsize=128)  # pools are small and read again and again
-        def load(pool: str, name: str) -> np.ndarray:
-            if pool == "speech":
-                return clean.samples(name)[0]
-            return converter.convert(tables[pool][name])[0].astype(np.float32) / 32768.0
-
-        self._load = load
+        self._rate: int = run.options["audio"]["sample_rate"]
+        virtual = name in run.copies and run.options["augment"]["materialise"] == "none"
+        self._table = run.data / name / "augment"
+        self._drawn = read_table(self._table) if virtual else {}
+        self._pools = Pools(run) if virtual else None
 
     def __enter__(self) -> Audio:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._recordings.__exit__()
+        if self._pools is not None:
+            self._pools.close()
 
     def samples(self, utt: str) -> np.ndarray:
         """Samples [time], float32 in about [-1, 1)."""
-        samples, _ = self._recordings.samples(utt)
-        parameters = self._parameters.get(utt)
-        return samples if parameters is None else apply(samples, json.loads(parameters), self._load)
+        if self._pools is None:
+            return self._recorded(utt)
+        if utt not in self._drawn:
+            raise InputError("no such utterance", where=self._table, utt=utt, mend="redo stage augment")
+        chain = json.loads(self._drawn[utt])["chain"]
+        # Handed over unnamed: an hour of audio is freed as soon as the first effect is done with it.
+        return apply(self._recorded(utt), chain, self._pools.load, self._rate)
+
+    def _recorded(self, utt: str) -> np.ndarray:
+        samples, rate = self._recordings.samples(utt)
+        if rate != self._rate:
+            raise InputError(
+                f"audio of {rate} Hz where the run has {self._rate} Hz",
+                where=self._recordings.table,
+                utt=utt,
+                mend="redo stage audio, or set --audio.sample_rate",
+            )
+        return samples

@@ -1,12 +1,21 @@
-"""Additive and reverberant copies of speech. All at one rate, float32 in and out, never clipped."""
+"""Additive and reverberant copies of speech. All at one rate, float32 in and out, never clipped.
+
+Long recordings are worked on in blocks: beside the speech and the result little else is in memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ..formats.errors import InputError
+from .blocks import mean_power, pieces, spans
+
+# Overlap-save: transforms of at least so many samples, and of so many rooms' lengths: the fastest found.
+_TRANSFORM = 16384
+_ROOMS = 4
+_ROWS = 4  # transforms done at once: scipy does four side by side, and they stay in the cache
 
 
 def add_noise(speech: np.ndarray, noise: np.ndarray, snr_db: float, offset: int = 0) -> np.ndarray:
@@ -16,40 +25,66 @@ def add_noise(speech: np.ndarray, noise: np.ndarray, snr_db: float, offset: int 
     is that of the mean powers over the whole utterance. Where one of the two is silent the ratio does
     not exist and the speech comes back unchanged.
     """
-    return _at_ratio(speech, fitted(noise, len(speech), offset), snr_db)
+    return _at_ratio(speech, _repeated(noise, offset), snr_db)
 
 
 def babble(
     speech: np.ndarray, voices: Sequence[np.ndarray], snr_db: float, offsets: Sequence[int] | None = None
 ) -> np.ndarray:
-    """``speech`` [time] with other people talking, who are equally loud and in sum ``snr_db`` dB below it."""
-    total = np.zeros(len(speech), np.float32)
+    """``speech`` [time] with other people talking, who are equally loud and in sum ``snr_db`` dB below it.
+
+    A voice starts at its sample of ``offsets`` and is repeated. Silent voices say nothing.
+    """
+    talking = []
     for voice, offset in zip(voices, offsets or [0] * len(voices), strict=True):
-        part = fitted(voice, len(speech), offset)
-        power = _power(part)
+        power = mean_power(len(speech), _repeated(voice, offset))
         if power > 0:
-            total += part * np.float32(power**-0.5)
-    return _at_ratio(speech, total, snr_db)
+            talking.append((voice, offset, np.float32(power**-0.5)))
+
+    def together(start: int, length: int) -> np.ndarray:
+        total = np.zeros(length, np.float32)
+        for voice, offset, gain in talking:
+            total += fitted(voice, length, offset + start) * gain
+        return total
+
+    return _at_ratio(speech, together, snr_db)
 
 
-def reverberate(speech: np.ndarray, rir: np.ndarray) -> np.ndarray:
+def reverberate(speech: np.ndarray, rir: np.ndarray, direct: int | None = None) -> np.ndarray:
     """``speech`` [time] in the room with impulse response ``rir``: as long, as loud and not delayed.
 
-    The largest peak of ``rir`` is taken as the direct path and shifted to time 0; the reverberation
-    that would follow the end is cut off; the root mean square is that of the speech.
+    Sample ``direct`` of ``rir`` (None: what ``direct_path`` finds; 0 for a simulated room) is shifted to
+    time 0; the reverberation that would follow the end is cut off; the root mean square is that of the
+    speech.
     """
-    if len(rir) == 0 or not np.any(rir):
-        raise InputError("a room impulse response without a direct path")
+    found = direct_path(rir)
+    if direct is not None and not 0 <= direct < len(rir):
+        raise InputError(f"no direct path at sample {direct} of a room impulse response of {len(rir)}")
     speech = np.asarray(speech, dtype=np.float32)
-    if not np.any(speech):
+    before = mean_power(len(speech), pieces(speech))
+    if before == 0:
         return speech.copy()
-    from scipy.signal import oaconvolve  # half a second to import: only those who use rooms pay
-
-    direct = int(np.argmax(np.abs(rir)))
-    wet = oaconvolve(speech, np.asarray(rir, dtype=np.float32))[direct : direct + len(speech)]
+    direct = found if direct is None else direct
+    # What is further behind the direct path than the speech is long meets no speech.
+    wet = _convolved(speech, np.asarray(rir[: direct + len(speech)], dtype=np.float32), direct)
     # A response cannot make speech silent but for the tail that is cut.
-    power = _power(wet)
-    return (wet * np.float32((_power(speech) / power) ** 0.5 if power > 0 else 1.0)).astype(np.float32)
+    after = mean_power(len(wet), pieces(wet))
+    wet *= np.float32((before / after) ** 0.5 if after > 0 else 1.0)
+    return wet
+
+
+def direct_path(rir: np.ndarray) -> int:
+    """At which sample of ``rir`` [time] the direct path arrives: its first peak within 6 dB of the largest.
+
+    In halls a reflection, or two at once, can be larger than the direct path; the largest peak (Kaldi's
+    choice) would then make the speech begin early, by up to 25 ms in the measured rooms that we tried.
+    """
+    size = np.abs(rir)
+    if len(size) == 0 or not size.any():
+        raise InputError("a room impulse response without a direct path")
+    first = int(np.argmax(size >= size.max() / 2))
+    falls = np.diff(size[first:]) <= 0
+    return first + (int(np.argmax(falls)) if falls.any() else len(size) - 1 - first)
 
 
 def fitted(noise: np.ndarray, length: int, offset: int = 0) -> np.ndarray:
@@ -57,20 +92,48 @@ def fitted(noise: np.ndarray, length: int, offset: int = 0) -> np.ndarray:
     if len(noise) == 0:
         raise InputError("a noise without samples")
     offset %= len(noise)
-    if offset + length <= len(noise):
-        return np.asarray(noise[offset : offset + length], dtype=np.float32)
-    repeats = -(-(offset + length) // len(noise))
-    return np.tile(np.asarray(noise, dtype=np.float32), repeats)[offset : offset + length]
+    noise = np.asarray(noise, dtype=np.float32)
+    head = noise[offset : offset + length]
+    rest = length - len(head)
+    if rest == 0:
+        return head
+    again = noise if rest <= len(noise) else np.tile(noise, -(-rest // len(noise)))
+    return np.concatenate([head, again[:rest]])
 
 
-def _power(samples: np.ndarray) -> float:
-    return float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
+def _convolved(speech: np.ndarray, rir: np.ndarray, direct: int) -> np.ndarray:
+    # Samples ``direct`` ... ``direct + len(speech)`` of the convolution, by overlap-save. The sizes follow
+    # from the two lengths alone, so the same input gives the same bits.
+    from scipy import fft  # only those who use rooms pay for the import
+
+    taps, total = len(rir), len(speech)
+    size = fft.next_fast_len(min(total + taps - 1, max(_TRANSFORM, _ROOMS * taps)), real=True)
+    step = size - taps + 1
+    spectrum = fft.rfft(rir, size)
+    wet = np.empty(total, np.float32)
+    for first in range(0, total, _ROWS * step):
+        rows = min(_ROWS, -(-(total - first) // step))
+        source = np.zeros((rows - 1) * step + size, np.float32)
+        start = first + direct - taps + 1  # of ``source`` in the speech, whose outside is silence
+        inside = speech[max(start, 0) : max(start + len(source), 0)]
+        source[max(-start, 0) : max(-start, 0) + len(inside)] = inside
+        spectra = fft.rfft(np.lib.stride_tricks.sliding_window_view(source, size)[::step])
+        spectra *= spectrum
+        result = fft.irfft(spectra, size, overwrite_x=True)[:, taps - 1 :].reshape(-1)
+        wet[first : first + rows * step] = result[: total - first]
+    return wet
 
 
-def _at_ratio(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    speech = np.asarray(speech, dtype=np.float32)
-    signal, disturbance = _power(speech), _power(noise)
+def _repeated(noise: np.ndarray, offset: int) -> Callable[[int, int], np.ndarray]:
+    return lambda start, length: fitted(noise, length, offset + start)
+
+
+def _at_ratio(speech: np.ndarray, noise: Callable[[int, int], np.ndarray], snr_db: float) -> np.ndarray:
+    mixed = np.array(speech, dtype=np.float32)
+    signal, disturbance = mean_power(len(mixed), pieces(mixed)), mean_power(len(mixed), noise)
     if signal == 0 or disturbance == 0:
-        return speech.copy()
-    gain = (signal / disturbance) ** 0.5 * 10 ** (-snr_db / 20)
-    return speech + noise * np.float32(gain)
+        return mixed
+    gain = np.float32((signal / disturbance) ** 0.5 * 10 ** (-snr_db / 20))
+    for start, length in spans(len(mixed)):
+        mixed[start : start + length] += noise(start, length) * gain
+    return mixed

@@ -1,90 +1,168 @@
-"""Stage 3, augment: copies of the training set as tables of what to do to whom; no audio is copied.
+"""Stage 3, augment: copies of the training set as tables of what to do to whom.
 
-A copy holds wav.scp (the clean audio), ``augment`` (JSON a line: the drawn parameters, carried out when
-the audio is read) and the clean recording's VAD under the copy's utterance names.
+A copy holds wav.scp, utt2spk, ``augment`` (JSON a line: of which utterance, and the drawn chain of effects)
+and a VAD. Where nothing asks for audio, wav.scp names the clean audio, the chain is carried out whenever the
+copy is read, and the VAD is the clean recording's: only tables are written. Shards do what needs audio:
+decisions for copies at another speed or tempo, and the audio itself with ``augment.materialise``.
 """
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from ..formats import tables
 from ..formats.drops import conclude_drops
-from ..formats.errors import InputError
 from ..formats.run import Run
+from ..formats.shards import Tables
 from ..formats.stamps import Unit
-from .speed import speed_factor
+from ..vad.options import relevant as vad_relevant
+from .effects import EFFECTS, parse_chain
+from .options import relevant
 
 NAME = "augment"
-VERSION = 1
+VERSION = 2
 VAD_TABLES = ("vad.scp", "utt2voiced", "utt2num_voiced")
+# What the shards say, joined beside them: ``conclude`` puts each where it belongs.
+TABLES = tuple(f"shards/{name}" for name in (*VAD_TABLES, "dropped", "wav.scp", "clipped"))
+ARCHIVES = ("audio.*.ark",)
 
 
-def _pools(run: Run, kind: str) -> dict[str, str]:
-    # Which sets a kind draws from: pool name -> data set.
-    options = run.options[NAME]
-    known = {"noise": "noise", "music": "music", "reverb": "rooms", "babble": ""}
-    if speed_factor(kind) is not None:
-        return {}
-    if kind not in known:
-        raise InputError(f"unknown augmentation {kind}", mend=f"one of {', '.join(known)}, speedFACTOR")
-    pool = known[kind]
-    return {pool: options[pool]} if pool else {}
+def decides(kind: str) -> bool:
+    """Whether copies of this kind need a VAD of their own: their length is not the recording's."""
+    return any(not EFFECTS[step.effect].keeps_length for step in parse_chain(kind))
 
 
 def units(run: Run) -> list[Unit]:
     """One unit a copy."""
-    source, found = run.train_set, []
-    for name, kind in run.copies.items():
-        folder = run.data / name
-        pools = tuple(run.data / pool / "wav.scp" for pool in _pools(run, kind).values())
-        clean = tuple(run.of("vad", source) / table for table in VAD_TABLES)
-        found.append(
-            Unit(
-                name=name,
-                stage=NAME,
-                folder=folder,
-                version=VERSION,
-                options={
-                    "kind": kind,
-                    **{key: value for key, value in run.options[NAME].items() if key != "kinds"},
-                    **({"vad": run.deciding("vad")} if speed_factor(kind) is not None else {}),
-                },
-                inputs=(run.audio_scp(source), run.data / source / "utt2spk", *clean, *pools),
-                upstream=(
-                    run.of("audio", source) / ".audio.done.json",
-                    run.of("vad", source) / ".vad.done.json",
-                ),
-                outputs=(folder / "wav.scp", folder / "augment", run.of("vad", name) / "vad.scp"),
-            )
-        )
-    return found
+    return [_unit(run, name, kind) for name, kind in run.copies.items()]
 
 
-def do(run: Run, unit: Unit) -> None:
-    """Write one copy's tables."""
-    from .draw import Voices, draw
+def _unit(run: Run, name: str, kind: str) -> Unit:
+    source, folder, options = run.train_set, run.data / name, run.options[NAME]
+    pools = sorted({EFFECTS[step.effect].pool for step in parse_chain(kind)} - {"", "speech", "simulated"})
+    written = options["materialise"] != "none"
+    return Unit(
+        name=name,
+        stage=NAME,
+        folder=folder,
+        version=VERSION,
+        options={
+            "kind": kind,
+            "materialise": options["materialise"],
+            **relevant(options, kind),
+            **({"vad": vad_relevant(run.deciding("vad"))} if decides(kind) else {}),
+            **({"shard_utterances": options["shard_utterances"]} if written or decides(kind) else {}),
+        },
+        inputs=(
+            run.audio_scp(source),
+            run.data / source / "utt2spk",
+            *(run.of("vad", source) / table for table in VAD_TABLES),
+            *(run.data / options[pool] / "wav.scp" for pool in pools),
+        ),
+        upstream=(run.of("audio", source) / ".audio.done.json", run.of("vad", source) / ".vad.done.json"),
+        outputs=(folder / "wav.scp", folder / "augment", run.of("vad", name) / "vad.scp"),
+    )
 
-    source, kind = run.train_set, unit.options["kind"]
-    seed, changed = run.options[NAME]["seed"], speed_factor(kind) is not None
-    utts = sorted(tables.read_table(run.of("vad", source) / "vad.scp"))
-    wav, utt2spk = tables.read_table(run.audio_scp(source)), run.set(source).utt2spk()
-    pools = {
-        pool: sorted(tables.read_table(run.data / name / "wav.scp"))
-        for pool, name in _pools(run, kind).items()
-    }
-    voices = Voices({utt: utt2spk[utt] for utt in utts})
-    drawn = {
-        f"{utt}-{kind}": json.dumps({"of": utt, **draw(utt, kind, seed, pools, voices)}, sort_keys=True)
-        for utt in utts
-    }
-    # At another speed a voice is another voice: a speaker of its own.
-    speakers = {f"{utt}-{kind}": f"{utt2spk[utt]}-{kind}" if changed else utt2spk[utt] for utt in utts}
-    tables.write_table(unit.folder / "augment", drawn)
+
+def _sources(run: Run) -> list[str]:
+    return sorted(tables.read_table(run.of("vad", run.train_set) / "vad.scp"))
+
+
+def items(run: Run, unit: Unit) -> list[str]:
+    """The copy's utterances if their audio must be touched, else none: then tables are all there is to do."""
+    kind = unit.options["kind"]
+    if run.options[NAME]["materialise"] == "none" and not decides(kind):
+        return []
+    return [f"{utt}-{kind}" for utt in _sources(run)]
+
+
+def shard_size(run: Run) -> int:
+    """Utterances a shard."""
+    return run.options[NAME]["shard_utterances"]
+
+
+def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
+    """Decide a shard's VAD, write its audio, or both."""
+    from ..audio.convert import Recordings
+    from ..vad.decide import decide_set
+    from .draw import apply, draw, unnoised
+    from .pools import Pools
+    from .write import write_audio
+
+    pools = Pools(run)
+    rate, written = pools.rate, pools.options.materialise
+
+    def do(unit: Unit, number: int, utts: list[str]) -> Tables:
+        kind, chains = unit.options["kind"], {}
+        for utt in utts:
+            of = utt.removesuffix(f"-{kind}")
+            chains[utt] = of, draw(of, kind, pools.options, pools.names, pools.voices)
+        found: dict[str, dict[str, str]] = {name: {} for name in TABLES}
+        with Recordings(run.audio_scp(run.train_set)) as recordings:
+
+            def samples(utt: str, whole: bool = True) -> Any:
+                of, chain = chains[utt]
+                how = chain if whole else unnoised(chain)
+                return apply(recordings.samples(of)[0], how, pools.load, rate)
+
+            if decides(kind):
+                path = run.of("vad", unit.name) / f"vad.{number}.ark"
+                made = decide_set(path, utts, lambda utt: (samples(utt, False), rate), run.options["vad"])
+                found |= {f"shards/{name}": table for name, table in made.items()}
+            if written != "none":
+                path = unit.folder / f"audio.{number}.ark"
+                wav, clipped = write_audio(path, utts, samples, rate, flac=written == "flac")
+                found |= {"shards/wav.scp": wav, "shards/clipped": clipped}
+        return found
+
+    return do
+
+
+def conclude(run: Run, unit: Unit) -> None:
+    """Write the copy's tables, from the shards' where there are any."""
+    kind, shards = unit.options["kind"], unit.folder / "shards"
+    utts, utt2spk = _sources(run), run.set(run.train_set).utt2spk()
+    suffix = _suffix(run, kind)
+    speakers = {f"{utt}-{kind}": f"{utt2spk[utt]}{suffix}" for utt in utts}
+    if run.options[NAME]["materialise"] == "none":
+        clean = tables.read_table(run.audio_scp(run.train_set))
+        wav = {f"{utt}-{kind}": clean[utt] for utt in utts}
+    else:
+        wav = tables.read_table(shards / "wav.scp")
+        _say_clipped(unit, tables.read_table(shards / "clipped"), len(utts))
+    tables.write_table(unit.folder / "augment", dict(_described(run, kind, utts)))
     tables.write_table(unit.folder / "utt2spk", speakers)
     tables.write_table(unit.folder / "spk2utt", tables.invert(speakers))
-    tables.write_table(unit.folder / "wav.scp", {f"{utt}-{kind}": wav[utt] for utt in utts})
-    (_decide_vad if changed else _inherit_vad)(run, unit, utts)
+    tables.write_table(unit.folder / "wav.scp", wav)
+    (_keep_vad if decides(kind) else _inherit_vad)(run, unit, utts)
+    print(f"{NAME} {unit.name}: {len(utts)} utterances", file=sys.stderr)
+
+
+def _suffix(run: Run, kind: str) -> str:
+    from .live import speaker_suffix
+    from .options import AugmentOptions
+
+    return speaker_suffix(parse_chain(kind), AugmentOptions(**run.options[NAME]))
+
+
+def _described(run: Run, kind: str, utts: list[str]) -> Iterator[tuple[str, str]]:
+    from .draw import draw
+    from .pools import Pools
+
+    pools = Pools(run)
+    names, voices, text = pools.names, pools.voices, json.JSONEncoder(sort_keys=True).encode
+    for utt in utts:
+        yield f"{utt}-{kind}", text({"of": utt, "chain": draw(utt, kind, pools.options, names, voices)})
+
+
+def _say_clipped(unit: Unit, clipped: dict[str, str], total: int) -> None:
+    tables.write_table(unit.folder / "clipped", clipped)
+    if clipped:
+        samples = sum(map(int, clipped.values()))
+        print(f"{NAME} {unit.name}: {len(clipped)} of {total} clipped, {samples} samples", file=sys.stderr)
 
 
 def _inherit_vad(run: Run, unit: Unit, utts: list[str]) -> None:
@@ -95,17 +173,12 @@ def _inherit_vad(run: Run, unit: Unit, utts: list[str]) -> None:
         tables.write_table(run.of("vad", unit.name) / name, copies)
 
 
-def _decide_vad(run: Run, unit: Unit, utts: list[str]) -> None:
-    from ..vad.decide import decide_set
-    from .audio import Audio
-
-    with Audio(run, unit.name) as audio:
-        found = decide_set(
-            run.of("vad", unit.name) / "vad.1.ark",
-            [f"{utt}-{unit.options['kind']}" for utt in utts],
-            lambda utt: (audio.samples(utt), run.options["audio"]["sample_rate"]),
-            run.options["vad"],
-        )
-    for name, table in found.items():
-        tables.write_table(run.of("vad", unit.name) / name, table)
-    conclude_drops(run, "vad", unit.name, run.of("vad", unit.name) / "dropped")
+def _keep_vad(run: Run, unit: Unit, utts: list[str]) -> None:
+    folder = run.of("vad", unit.name)
+    for name in (*VAD_TABLES, "dropped"):
+        tables.write_table(folder / name, tables.read_table(unit.folder / "shards" / name))
+    wanted = {entry.rpartition(":")[0] for entry in tables.read_table(folder / "vad.scp").values()}
+    for path in folder.glob("vad.*.ark"):  # of an earlier plan with more shards
+        if str(path) not in wanted:
+            path.unlink()
+    conclude_drops(run, "vad", unit.name, folder / "dropped")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..features import contract as contracts
 from ..formats.atomic import write_text
@@ -15,9 +17,14 @@ from ..formats.run import Run
 from ..formats.shards import Tables
 from ..formats.stamps import Unit
 from ..formats.tables import invert, read_table, write_table
+from .live import augments_live, longest_factor, voices
+
+if TYPE_CHECKING:
+    from .cut import ChunkGeometry
+    from .plan import ArchivePlan, Source
 
 NAME = "egs"
-VERSION = 1
+VERSION = 2
 TABLES = ("archives",)
 ARCHIVES = ("train.*", "valid.*")
 
@@ -26,20 +33,44 @@ def _sets(run: Run) -> list[str]:
     return [run.train_set, *run.copies]
 
 
+def _audio(run: Run) -> bool:
+    return run.options[NAME]["kind"] == "audio"
+
+
+def _read(run: Run, name: str) -> tuple[list[Path], Path]:
+    """What the chunks of a set are made of, and the stamp of the stage that made it."""
+    voiced = run.of("vad", name) / "utt2num_voiced"
+    if not _audio(run):
+        folder = run.of("features", name)
+        return [folder / "feats.scp", voiced], folder / ".features.done.json"
+    vad = run.of("vad", name)
+    if name in run.copies:
+        copy = run.data / name
+        return [run.audio_scp(name), copy / "augment", vad / "vad.scp", voiced], copy / ".augment.done.json"
+    return [run.audio_scp(name), vad / "vad.scp", voiced], vad / ".vad.done.json"
+
+
 def units(run: Run) -> list[Unit]:
     """One unit: all archives of the training set and its copies."""
     inputs, upstream = [run.data / run.train_set / "utt2spk"], []
     for name in _sets(run):
-        folder = run.of("features", name)
-        inputs += [folder / "feats.scp", run.of("vad", name) / "utt2num_voiced"]
+        read, stamp = _read(run, name)
+        inputs += read
+        upstream.append(stamp)
+    if _audio(run) and run.options["features"]["cmvn"] == "global":
+        folder = run.of("features", run.train_set)
+        inputs.append(folder / contracts.GLOBAL_ARCHIVE)
         upstream.append(folder / ".features.done.json")
+    options = {**run.options[NAME], "sets": _sets(run), "contract": contracts.contract(run)}
+    if augments_live(run):
+        options |= {"factor": longest_factor(run), "voices": voices(run)}
     return [
         Unit(
             name=run.egs_tag,
             stage=NAME,
             folder=run.egs,
             version=VERSION,
-            options={**run.options[NAME], "sets": _sets(run), "contract": contracts.contract(run)},
+            options=options,
             inputs=tuple(inputs),
             upstream=tuple(upstream),
             outputs=(run.egs / "egs.json", run.egs / "contract.json"),
@@ -47,18 +78,26 @@ def units(run: Run) -> list[Unit]:
     ]
 
 
-def _sources(run: Run) -> list[Any]:
+def _sources(run: Run) -> list[Source]:
     from .plan import Source
 
     found = []
     for name in _sets(run):
         voiced = read_table(run.of("vad", name) / "utt2num_voiced")
+        there = voiced if _audio(run) else read_table(run.of("features", name) / "feats.scp")
         utt2spk = run.set(name).utt2spk()
         drawn = read_table(run.data / name / "augment") if name in run.copies else {}
-        for utt in sorted(read_table(run.of("features", name) / "feats.scp")):
+        for utt in sorted(there):
             of = json.loads(drawn[utt])["of"] if utt in drawn else utt
             found.append(Source(name, utt, of, utt2spk[utt], int(voiced[utt])))
     return found
+
+
+def _geometry(run: Run) -> ChunkGeometry:
+    from .cut import ChunkGeometry
+
+    options = contracts.FeaturesOptions(**run.options["features"])
+    return ChunkGeometry(options.geometry, options.sample_rate, longest_factor(run))
 
 
 def items(run: Run, unit: Unit) -> list[str]:
@@ -69,7 +108,7 @@ def items(run: Run, unit: Unit) -> list[str]:
     refuse_overlap(
         run.set(run.train_set), [run.set(name) for name in run.base_sets[1:] if run.set(name).has("utt2spk")]
     )
-    options = run.options[NAME]
+    options, geometry = run.options[NAME], _geometry(run)
     shift = run.options["features"]["frame_shift_ms"]
     shortest, longest = (round(options[key] * 1000 / shift) for key in ("min_seconds", "max_seconds"))
     if not 0 < shortest <= longest:
@@ -78,29 +117,51 @@ def items(run: Run, unit: Unit) -> list[str]:
     held = hold_out(sources, options["valid_share"], options["seed"])
     training = [source for source in sources if source.of not in held]
     valid = [source for source in sources if source.utt in held and source.frames >= shortest]
-    short = {source.utt: str(source.frames) for source in sources if source.frames < shortest}
+    _say_short(unit, sources, geometry.needed(shortest))
+    # Planned in frames as the network gets them, which at the highest speed are fewer than there are.
+    usable = [replace(source, frames=geometry.fitting(source.frames)) for source in training]
+    plans = plan_training(
+        usable, shortest, longest, options["repeats"], options["archive_chunks"], options["seed"]
+    )
+    shutil.rmtree(unit.folder / "plan", ignore_errors=True)  # of a plan with more archives
+    for plan in plans:
+        moved = replace(plan, start=geometry.place(plan.start))
+        write_text(unit.folder / "plan" / plan.name, "".join(_lines(moved, training)))
+    held_out = plan_validation(valid, shortest)
+    if held_out is not None:
+        write_text(unit.folder / "plan" / held_out.name, "".join(_lines(held_out, valid)))
+    write_text(unit.folder / "speakers", "".join(_speakers(run, {source.speaker for source in training})))
+    return [plan.name for plan in plans] + (["valid.1"] if valid else [])
+
+
+def _say_short(unit: Unit, sources: list[Source], needed: int) -> None:
+    short = {source.utt: str(source.frames) for source in sources if source.frames < needed}
     write_table(unit.folder / "short", short)
     if short:
         print(
-            f"egs: {len(short)} of {len(sources)} utterances have fewer than {shortest} voiced frames "
+            f"egs: {len(short)} of {len(sources)} utterances have fewer than {needed} voiced frames "
             f"and give no chunk; {unit.folder / 'short'} lists them",
             file=sys.stderr,
         )
-    shutil.rmtree(unit.folder / "plan", ignore_errors=True)  # of a plan with more archives
-    plans = plan_training(
-        training, shortest, longest, options["repeats"], options["archive_chunks"], options["seed"]
-    )
-    for plan, pool in [*((plan, training) for plan in plans), (plan_validation(valid, shortest), valid)]:
-        if plan is not None:
-            lines = (
-                f"{number:06d}-{utt}@{start} {data} {utt} {start} {plan.frames}\n"
-                for number, (index, start) in enumerate(zip(plan.source, plan.start, strict=True))
-                for data, utt in [(pool[index].data, pool[index].utt)]
-            )
-            write_text(unit.folder / "plan" / plan.name, "".join(lines))
-    speakers = sorted({source.speaker for source in training})
-    write_text(unit.folder / "speakers", "".join(f"{name} {label}\n" for label, name in enumerate(speakers)))
-    return [plan.name for plan in plans] + (["valid.1"] if valid else [])
+
+
+def _lines(plan: ArchivePlan, pool: list[Source]) -> Iterator[str]:
+    for number, (index, start) in enumerate(zip(plan.source, plan.start, strict=True)):
+        data, utt = pool[index].data, pool[index].utt
+        yield f"{number:06d}-{utt}@{start} {data} {utt} {start} {plan.frames}\n"
+
+
+def _speakers(run: Run, speakers: set[str]) -> Iterator[str]:
+    # At another speed a voice is another voice: each has a label of its own.
+    suffixes = voices(run)
+    names = sorted({f"{speaker}{suffix}" for speaker in speakers for suffix in suffixes})
+    if len(names) < len(speakers) * len(suffixes):
+        raise InputError(
+            f"a speaker's name ends like a voice at another speed ({', '.join(filter(None, suffixes))})",
+            where=run.data / run.train_set / "utt2spk",
+            mend="rename the speaker, or set --augment.speed_speakers same",
+        )
+    yield from (f"{name} {label}\n" for label, name in enumerate(names))
 
 
 def shard_size(run: Run) -> int:
@@ -110,41 +171,41 @@ def shard_size(run: Run) -> int:
 
 def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
     """Cut the chunks of an archive and write them with their labels."""
-    from ..features.voiced import VoicedFeatures
-    from ..formats.arks import TWO_BYTES, writing
+    from . import write
 
-    readers = {name: VoicedFeatures(run, name) for name in _sets(run)}
-    utt2spk = {name: run.set(name).utt2spk() for name in _sets(run)}
+    sets = _sets(run)
+    if _audio(run):
+        cut = write.audio_cutter(run, sets, _geometry(run), _contract(run))
+    else:
+        cut = write.feature_cutter(run, sets)
+    utt2spk = {name: run.set(name).utt2spk() for name in sets}
 
     def do(unit: Unit, number: int, names: list[str]) -> Tables:
         (archive,) = names
         labels = read_table(unit.folder / "speakers")
-        plan = read_table(unit.folder / "plan" / archive)
-        targets, length = {}, "0"
-        with writing(unit.folder / f"{archive}.ark") as writer:
-            for key, value in plan.items():
-                name, utt, start, length = value.split()
-                writer.array(key, readers[name].chunk(utt, int(start), int(length)), TWO_BYTES)
-                targets[key] = labels[utt2spk[name][utt]]
-        write_text(unit.folder / f"{archive}.lab", "".join(f"{key} {targets[key]}\n" for key in plan))
-        return {"archives": {archive: f"{len(plan)} {length}"}}
+        chunks = write.read_chunks(unit.folder / "plan" / archive)
+        clipped = cut(unit.folder / f"{archive}.ark", chunks)
+        lines = (f"{chunk.key} {labels[utt2spk[chunk.data][chunk.utt]]}\n" for chunk in chunks)
+        write_text(unit.folder / f"{archive}.lab", "".join(lines))
+        return {"archives": {archive: f"{len(chunks)} {chunks[0].frames} {clipped}"}}
 
     return do
 
 
 def conclude(run: Run, unit: Unit) -> None:
     """Write egs.json, what training reads first, and hand the feature contract on."""
-    contract = contracts.read(run.of("features", run.train_set))
-    for name in run.copies:
-        contracts.refuse_mismatch(
-            contract, contracts.read(run.of("features", name)), run.of("features", name)
-        )
-    archives = {
-        name: dict(zip(("chunks", "frames"), map(int, value.split()), strict=True))
-        for name, value in read_table(unit.folder / "archives").items()
-    }
+    archives: dict[str, dict[str, int]] = {}
+    clipped = 0
+    for name, value in read_table(unit.folder / "archives").items():
+        chunks, frames, over = map(int, value.split())
+        archives[name] = {"chunks": chunks, "frames": frames}
+        clipped += over
+    if clipped:
+        print(f"egs: {clipped} samples of copies were clipped to 16 bits", file=sys.stderr)
+    contract = _contract(run)
     speakers = list(invert(read_table(unit.folder / "speakers")))
-    content = {
+    content: dict[str, Any] = {
+        "kind": run.options[NAME]["kind"],
         "feature_dim": contract["dim"],
         "num_speakers": len(speakers),
         "archives": {name: info for name, info in archives.items() if name.startswith("train.")},
@@ -152,3 +213,19 @@ def conclude(run: Run, unit: Unit) -> None:
     }
     write_text(unit.folder / "contract.json", json.dumps(contract, indent=1, sort_keys=True) + "\n")
     write_text(unit.folder / "egs.json", json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def _contract(run: Run) -> dict[str, Any]:
+    """The contract of all sets' features; of audio, of the features that training will make of it."""
+    home = run.of("features", run.train_set)
+    if _audio(run):
+        wanted = contracts.contract(run)
+        if run.options["features"]["cmvn"] != "global":
+            return wanted
+        contracts.refuse_mismatch(wanted, contracts.stored(home), home, asks="this run asks for")
+        return contracts.read(home)
+    contract = contracts.read(home)
+    for name in run.copies:
+        folder = run.of("features", name)
+        contracts.refuse_mismatch(contract, contracts.read(folder), folder)
+    return contract

@@ -1,1 +1,1 @@
-"""Stage 4: audio to fbank or MFCC frames, cepstral mean normalisation and frame selection."""
+"""Stage 4: audio to fbank, MFCC, PLP or spectrogram frames, normalisation and frame selection."""

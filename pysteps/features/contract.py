@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ..formats.errors import InputError
+from ..formats.records import read_json
 from ..formats.run import Run
+from ..vad.options import relevant
 from .options import FbankOptions
 
-# Of the VAD, only what decides which frames a network sees.
+CMVN = ("utterance", "sliding", "global", "none")
+GLOBAL_ARCHIVE = "global_cmvn.ark"
+GLOBAL_KEY = "global"
+# Of the options of features and VAD, what changes no feature or no choice of frames.
 _NOT_CONTRACT = ("max_dropped", "shard_utterances", "seed", "compression")
+# Of stage audio's options, what says where the samples lie and not how they were processed. Everything
+# else changes what a network hears.
+_NOT_AUDIO = ("channel", "reference_channel", "materialise", "max_dropped", "shard_utterances")
 
 
 @dataclass(frozen=True)
 class FeaturesOptions(FbankOptions):
     """FbankOptions and what stage 4 does with them.
 
-    cmvn: what is subtracted before VAD selects frames: utterance (mean over voiced frames), sliding
-    (Kaldi's, centred over cmvn_window frames) or none. compression: Kaldi's method 0 (float32),
+    cmvn: what is subtracted from the stored features when they are read: the mean of the utterance, of the
+    cmvn_window frames around each frame (sliding, Kaldi's, centred), of the training set (global), or none.
+    cmvn_vars: divide by the deviation too. cmvn_frames: which frames means are taken over: voiced, all, or
+    auto, which is Kaldi's habit: all for sliding (VAD selects afterwards), voiced otherwise.
+    pitch: append the logarithm of the fundamental frequency (0 where there is none; searched from
+    pitch_low to pitch_high Hz) and a voicing flag; needs pyworld. compression: Kaldi's method 0 (float32),
     2 (one byte) or 3 (two bytes). Stored features are before CMVN.
     """
 
     cmvn: str = "utterance"
     cmvn_window: int = 300
+    cmvn_vars: bool = False
+    cmvn_frames: str = "auto"
+    pitch: bool = False
+    pitch_low: float = 60.0
+    pitch_high: float = 400.0
     compression: int = 3
     seed: int = 0
     max_dropped: float = 0.01
@@ -33,38 +49,79 @@ class FeaturesOptions(FbankOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.cmvn not in ("utterance", "sliding", "none"):
-            raise InputError(f"unknown cmvn {self.cmvn!r}", mend="one of utterance, sliding, none")
-        if self.compression not in (0, 2, 3):
-            raise InputError(f"unknown compression {self.compression}", mend="one of 0, 2, 3")
+        for value, known, what in (
+            (self.cmvn, CMVN, "cmvn"),
+            (self.cmvn_frames, ("auto", "voiced", "all"), "cmvn_frames"),
+            (self.compression, (0, 2, 3), "compression"),
+        ):
+            if value not in known:
+                raise InputError(f"unknown {what} {value!r}", mend=f"one of {', '.join(map(str, known))}")
+        if self.cmvn_window < 1:
+            raise InputError(f"a CMN window of {self.cmvn_window} frames", mend="Kaldi's is 300")
+        if self.pitch and not 0 < self.pitch_low < self.pitch_high < self.sample_rate / 2:
+            raise InputError(
+                f"pitch from {self.pitch_low} to {self.pitch_high} Hz", mend="the usual ones are 60 and 400"
+            )
+
+    @property
+    def dim(self) -> int:
+        """Numbers in one frame's feature vector."""
+        return super().dim + 2 * int(self.pitch)
+
+    @property
+    def voiced_only(self) -> bool:
+        """Whether CMVN's statistics are taken over voiced frames alone."""
+        return self.cmvn_frames == "voiced" or (self.cmvn_frames == "auto" and self.cmvn != "sliding")
 
     def acoustic(self) -> FbankOptions:
-        """The part that says what a feature is."""
+        """The part that says what a feature is, but for pitch."""
         return FbankOptions(**{field.name: getattr(self, field.name) for field in fields(FbankOptions)})
 
 
 def contract(run: Run) -> dict[str, Any]:
     """The feature contract of a run."""
     features = FeaturesOptions(**run.options["features"])
-    audio = {
-        key: value
-        for key, value in run.options["audio"].items()
-        if key.startswith(("band_", "zero_", "sample_"))
-    }
-    return {
+    vad = relevant(run.options["vad"])
+    found = {
         "features": {key: value for key, value in asdict(features).items() if key not in _NOT_CONTRACT},
-        "vad": {key: value for key, value in run.options["vad"].items() if key not in _NOT_CONTRACT},
-        "audio": audio,
+        "vad": {key: value for key, value in vad.items() if key not in _NOT_CONTRACT},
+        "audio": {key: value for key, value in run.options["audio"].items() if key not in _NOT_AUDIO},
         "dim": features.dim,
     }
+    if features.cmvn == "global":
+        found["cmvn_set"] = run.train_set
+    return found
+
+
+def stored(folder: Path) -> dict[str, Any]:
+    """The contract as it lies beside features."""
+    return read_json(folder / "contract.json", "the features' contract", mend="run stage features")
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The contract that lies beside features."""
-    path = folder / "contract.json"
+    """The contract of the features in ``folder``, with the values of the global CMVN where that is asked for.
+
+    So features whose training set has other statistics by now do not fit an older model.
+    """
+    content = stored(folder)
+    if "cmvn_set" in content and "global_cmvn" not in content:
+        # data/SET/feats/NAME: the training set's lie in the same place of another SET.
+        home = folder.parents[2] / content["cmvn_set"] / folder.parent.name / folder.name
+        stats = global_stats(home)
+        content["global_cmvn"] = {"frames": stats[0, -1], "sums": stats[0, :-1].tolist()}
+        content["global_cmvn"]["squares"] = stats[1, :-1].tolist()
+    return content
+
+
+def global_stats(folder: Path) -> Any:
+    """Kaldi's CMVN statistics [2, dim + 1] of the training set, from its feature folder."""
+    from ..formats.arks import Archive
+
+    path = folder / GLOBAL_ARCHIVE
     if not path.is_file():
-        raise InputError("features without a contract", where=path, mend="run stage features")
-    return json.loads(path.read_text("utf-8"))
+        raise InputError("missing", where=path, mend="run stage features: the training set's writes it")
+    with Archive() as archive:
+        return archive.array(f"{path}:{len(GLOBAL_KEY) + 1}", GLOBAL_KEY)
 
 
 def refuse_mismatch(
@@ -79,7 +136,13 @@ def refuse_mismatch(
             key = next(key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key))
             part, ours, theirs = f"{part}.{key}", ours.get(key), theirs.get(key)
         raise InputError(
-            f"{asks} {part} = {ours}, these features have {theirs}",
+            f"{asks} {part} = {_short(ours)}, these features have {_short(theirs)}",
             where=where,
-            mend="use features of one kind throughout, or run stage features again",
+            mend="use features of one kind throughout, or run stage features again"
+            + (" and train again" if part.startswith("global_cmvn") else ""),
         )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from ..formats.errors import InputError
 
+def kernels(order: int, window: int) -> list[list[float]]:
+    """The filters over time of the deltas of order 1 to ``order``, each of odd length.
 
-def add_deltas(features: np.ndarray, *, order: int = 2, window: int = 2) -> np.ndarray:
-    """``features`` [frames, dim] with its slopes up to ``order`` appended: [frames, dim * (order + 1)].
-
-    Each order applies the regression over ``window`` frames to each side once more to the filter of
-    the order before; frames beyond the ends repeat the first or last frame (Kaldi's DeltaFeatures).
+    Each applies the regression over ``window`` frames to each side to the filter before (DeltaFeatures).
     """
-    if order < 0 or window < 1:
-        raise InputError(f"deltas of order {order} over a window of {window}")
-    if len(features) == 0:
-        return np.zeros((0, features.shape[1] * (order + 1)), features.dtype)
     slope = np.arange(-window, window + 1, dtype=np.float64)
     slope /= np.sum(slope**2)
-    kernel, parts = np.ones(1), [features.astype(np.float64)]
+    found = [np.ones(1)]
     for _ in range(order):
-        kernel = np.convolve(kernel, slope)
-        reach = len(kernel) // 2
-        padded = np.pad(parts[0], ((reach, reach), (0, 0)), mode="edge")
-        shifted = (weight * padded[k : k + len(features)] for k, weight in enumerate(kernel))
-        parts.append(sum(shifted, start=np.zeros_like(parts[0])))
-    return np.concatenate(parts, axis=1).astype(features.dtype)
+        found.append(np.convolve(found[-1], slope))
+    return [kernel.tolist() for kernel in found[1:]]
+
+
+def slopes(features: Tensor, filters: list[list[float]], first: int, last: int) -> list[Tensor]:
+    """The deltas [..., last - first, dim] of the frames [first, last) of ``features`` [..., frames, dim].
+
+    One for each of ``filters`` (see ``kernels``). Frames beyond the ends repeat the first or last frame.
+    """
+    reach = len(filters[-1]) // 2
+    index = torch.arange(first - reach, last + reach, device=features.device)
+    near = features[..., index.clamp(0, features.shape[-2] - 1), :]
+    found = []
+    for weights in filters:
+        skip, total = reach - len(weights) // 2, torch.zeros_like(near[..., : last - first, :])
+        for step, weight in enumerate(weights):
+            total = total + near[..., skip + step : skip + step + last - first, :] * weight
+        found.append(total)
+    return found

@@ -11,20 +11,29 @@ from dataclasses import dataclass
 from ..formats.errors import InputError
 from ..formats.frames import FrameGeometry
 
-KINDS = ("fbank", "mfcc")
+KINDS = ("fbank", "mfcc", "plp", "spectrogram")
 WINDOWS = ("povey", "hamming", "hanning", "rectangular", "blackman")
+SLOPES = ("mel", "hertz")
 
 
 @dataclass(frozen=True)
 class FbankOptions:
-    """Kaldi's options for fbank and MFCC (compute-fbank-feats, compute-mfcc-feats), in its words.
+    """Kaldi's options for its features (compute-{fbank,mfcc,plp,spectrogram}-feats), in its words.
 
     Samples in [-1, 1) are multiplied by ``sample_scale`` (32768: Kaldi's 16-bit range) first, so
     ``dither`` and ``energy_floor`` are in that range. ``high_freq`` and ``vtln_high`` count from the
-    Nyquist frequency when not positive. ``use_energy`` adds the frame's log energy to an fbank and
-    puts it in the place of C0 in an MFCC (Kaldi's MFCC default is true). ``num_ceps`` and
-    ``cepstral_lifter`` matter to MFCC only, ``use_log_fbank`` and ``use_power`` to fbank only. ``htk_compat``
-    puts energy or C0 last, as HTK does; ``htk_mode`` repeats HTK's lowest mel filter, which lacks a bin.
+    Nyquist frequency when not positive. ``use_energy`` adds the frame's log energy to an fbank and puts
+    it in the place of C0 (MFCC, PLP) or of bin 0 (spectrogram); Kaldi's default is true for these three.
+    ``num_ceps`` and ``cepstral_lifter`` matter to MFCC and PLP, ``lpc_order``, ``compress_factor`` and
+    ``cepstral_scale`` to PLP, ``use_log_fbank`` (logarithm or plain) and ``use_power`` (power or magnitude)
+    to fbank and spectrogram. ``htk_compat`` puts energy or C0 last, as HTK does; ``htk_mode`` repeats
+    HTK's lowest mel filter, which lacks a bin. ``delta_order`` appends slopes over ``delta_window`` frames
+    to each side (Kaldi's add-deltas).
+
+    Not Kaldi's, for mel-spectrograms as torchaudio.transforms.MelSpectrogram makes them: ``fft_size``
+    (points of the FFT, 0: from the frame length), ``periodic_window``, ``mel_slopes`` (filters that are
+    triangles in mel, as Kaldi's, or in hertz) and ``log_offset`` (added before the logarithm, in the place
+    of Kaldi's floor).
     """
 
     kind: str = "fbank"
@@ -34,39 +43,63 @@ class FbankOptions:
     frame_shift_ms: float = 10.0
     snip_edges: bool = True
     round_to_power_of_two: bool = True
+    fft_size: int = 0
     dither: float = 0.0
     remove_dc_offset: bool = True
     preemphasis: float = 0.97
     window_type: str = "povey"
+    periodic_window: bool = False
     blackman_coeff: float = 0.42
     num_mel_bins: int = 80
     low_freq: float = 20.0
     high_freq: float = 0.0
+    mel_slopes: str = "mel"
     vtln_warp: float = 1.0
     vtln_low: float = 100.0
     vtln_high: float = -500.0
     use_power: bool = True
     use_log_fbank: bool = True
+    log_offset: float = 0.0
     use_energy: bool = False
     raw_energy: bool = True
     energy_floor: float = 0.0
     num_ceps: int = 13
     cepstral_lifter: float = 22.0
+    lpc_order: int = 12
+    compress_factor: float = 0.33333
+    cepstral_scale: float = 1.0
     htk_compat: bool = False
     htk_mode: bool = False
+    delta_order: int = 0
+    delta_window: int = 2
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise InputError(f"unknown feature kind {self.kind!r}", mend=f"one of {', '.join(KINDS)}")
-        if self.window_type not in WINDOWS:
-            raise InputError(f"unknown window {self.window_type!r}", mend=f"one of {', '.join(WINDOWS)}")
+        for value, known, what in (
+            (self.kind, KINDS, "feature kind"),
+            (self.window_type, WINDOWS, "window"),
+            (self.mel_slopes, SLOPES, "mel_slopes"),
+        ):
+            if value not in known:
+                raise InputError(f"unknown {what} {value!r}", mend=f"one of {', '.join(known)}")
         if self.sample_rate <= 0 or self.sample_scale <= 0:
             raise InputError("sample_rate and sample_scale must be positive")
         if not 0.0 <= self.preemphasis <= 1.0:
             raise InputError(f"preemphasis {self.preemphasis} is outside 0 to 1")
-        if self.dither < 0 or self.energy_floor < 0:
-            raise InputError("dither and energy_floor must not be negative")
-        self._check_bands()
+        if min(self.dither, self.energy_floor, self.log_offset) < 0:
+            raise InputError("dither, energy_floor and log_offset must not be negative")
+        if not 0 <= self.delta_order <= 2 or self.delta_window < 1:
+            raise InputError(
+                f"deltas of order {self.delta_order} over a window of {self.delta_window}",
+                mend="an order of 0, 1 or 2, a window of at least 1",
+            )
+        if self.frame_length < 2 or self.fft_length % 2 or self.fft_length < self.frame_length:
+            raise InputError(
+                f"an FFT of {self.fft_length} samples for a frame of {self.frame_length}",
+                mend="an even fft_size that holds the frame, or 0 and round_to_power_of_two: true",
+            )
+        if self.kind != "spectrogram":
+            self._check_bands()
+        self._check_cepstra()
 
     def _check_bands(self) -> None:
         nyquist, high = self.sample_rate / 2, self.high_hz
@@ -77,16 +110,25 @@ class FbankOptions:
             )
         if self.num_mel_bins < 3:
             raise InputError(f"{self.num_mel_bins} mel bins: at least 3 are needed")
-        if self.kind == "mfcc" and not 1 <= self.num_ceps <= self.num_mel_bins:
-            raise InputError(f"num_ceps {self.num_ceps} is outside 1 to num_mel_bins {self.num_mel_bins}")
         warped = self.low_freq < self.vtln_low < self.vtln_high_hz < high
         if self.vtln_warp != 1.0 and (self.vtln_warp <= 0 or not warped):
             raise InputError(
                 f"VTLN warp {self.vtln_warp} between {self.vtln_low} and {self.vtln_high_hz} Hz",
                 mend=f"a positive warp, edges between {self.low_freq} and {high} Hz",
             )
-        if self.frame_length < 2 or self.fft_length % 2:
-            raise InputError(f"an FFT of {self.fft_length} samples", mend="round_to_power_of_two: true")
+
+    def _check_cepstra(self) -> None:
+        most = {"mfcc": self.num_mel_bins, "plp": self.lpc_order + 1}.get(self.kind, self.num_ceps)
+        if not 1 <= self.num_ceps <= most:
+            raise InputError(
+                f"num_ceps {self.num_ceps} is outside 1 to {most}",
+                mend="raise num_mel_bins (mfcc) or lpc_order (plp)",
+            )
+        if self.kind == "plp" and not (1 <= self.lpc_order <= self.num_mel_bins and self.compress_factor > 0):
+            raise InputError(
+                f"PLP of lpc_order {self.lpc_order}, compress_factor {self.compress_factor}",
+                mend="Kaldi's are 12 and 0.33333",
+            )
 
     @property
     def geometry(self) -> FrameGeometry:
@@ -106,6 +148,8 @@ class FbankOptions:
     @property
     def fft_length(self) -> int:
         """Samples in the zero-padded frame that is transformed."""
+        if self.fft_size:
+            return self.fft_size
         length = self.frame_length
         return 1 << (length - 1).bit_length() if self.round_to_power_of_two else length
 
@@ -120,6 +164,18 @@ class FbankOptions:
         return self.vtln_high if self.vtln_high > 0 else self.sample_rate / 2 + self.vtln_high
 
     @property
+    def cepstral(self) -> bool:
+        """Whether the features are cepstra."""
+        return self.kind in ("mfcc", "plp")
+
+    @property
+    def static_dim(self) -> int:
+        """Numbers in one frame's feature vector before deltas."""
+        if self.kind == "spectrogram":
+            return self.fft_length // 2 + 1
+        return self.num_ceps if self.cepstral else self.num_mel_bins + int(self.use_energy)
+
+    @property
     def dim(self) -> int:
         """Numbers in one frame's feature vector."""
-        return self.num_ceps if self.kind == "mfcc" else self.num_mel_bins + int(self.use_energy)
+        return self.static_dim * (self.delta_order + 1)

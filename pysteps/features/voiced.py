@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..formats.arks import Archive
 from ..formats.errors import InputError
 from ..formats.run import Run
 from ..formats.tables import read_table
-from .cmvn import apply_cmvn, sliding_cmn
-from .contract import contract, read, refuse_mismatch
+from .cmvn import apply_cmvn, blocks, sliding_frames
+from .contract import FeaturesOptions, contract, global_stats, refuse_mismatch, stored
+
+Rows = Callable[[int, int], np.ndarray]
 
 
 class VoicedFeatures:
-    """Stage 4's features of one set by utterance. Use as a context manager."""
+    """Stage 4's features of one set by utterance. Use as a context manager.
+
+    Reads and normalises in blocks: hours of features need the memory of the result.
+    """
 
     def __init__(self, run: Run, name: str) -> None:
         folder = run.of("features", name)
-        refuse_mismatch(contract(run), read(folder), folder, asks="this run asks for")
+        refuse_mismatch(contract(run), stored(folder), folder, asks="this run asks for")
         self._feats = read_table(folder / "feats.scp")
         self._cmvn = read_table(folder / "cmvn.scp")
         self._vad = read_table(run.of("vad", name) / "vad.scp")
-        self._policy = run.options["features"]["cmvn"]
-        self._window = run.options["features"]["cmvn_window"]
+        self._options = FeaturesOptions(**run.options["features"])
+        whole = self._options.cmvn == "global"
+        self._global = global_stats(run.of("features", run.train_set)) if whole else None
         self._archive, self._where = Archive(keep=64), folder
 
     def __enter__(self) -> VoicedFeatures:
@@ -43,29 +51,68 @@ class VoicedFeatures:
             )
         return table[utt]
 
-    def _voiced(self, utt: str) -> np.ndarray:
-        return np.flatnonzero(self._archive.array(self._entry(self._vad, utt), utt) > 0.5)
+    def _decided(self, utt: str) -> np.ndarray:
+        return self._archive.array(self._entry(self._vad, utt), utt) > 0.5
+
+    def _reader(self, utt: str) -> Rows:
+        entry = self._entry(self._feats, utt)
+        if self._options.compression == 2:  # stored column by column: rows are only had by reading all
+            everything = self._archive.array(entry, utt)
+            return lambda first, last: everything[first:last]
+        return lambda first, last: self._archive.rows(entry, utt, first, last)
 
     def raw(self, utt: str) -> np.ndarray:
         """Voiced frames [time, feature] (float32) before CMVN."""
-        return self._archive.array(self._entry(self._feats, utt), utt)[self._voiced(utt)].astype(np.float32)
+        return self._gathered(utt, lambda rows: rows, sliding=False)
 
     def matrix(self, utt: str) -> np.ndarray:
         """Voiced frames [time, feature] (float32) after CMVN."""
-        if self._policy == "none":
-            return self.raw(utt)
-        if self._policy == "utterance":
-            return apply_cmvn(self.raw(utt), self._archive.array(self._entry(self._cmvn, utt), utt))
-        everything = self._archive.array(self._entry(self._feats, utt), utt)
-        return sliding_cmn(everything, window=self._window)[self._voiced(utt)].astype(np.float32)
+        return self._gathered(utt, self._normaliser(utt), sliding=self._options.cmvn == "sliding")
 
     def chunk(self, utt: str, start: int, length: int) -> np.ndarray:
         """``matrix(utt)[start : start + length]``, reading no more of the archive than it must."""
-        if self._policy == "sliding":
-            return self.matrix(utt)[start : start + length]
-        frames = self._voiced(utt)[start : start + length]
-        first, last = int(frames[0]), int(frames[-1]) + 1
-        rows = self._archive.rows(self._entry(self._feats, utt), utt, first, last)[frames - first]
-        if self._policy == "none":
-            return rows
-        return apply_cmvn(rows, self._archive.array(self._entry(self._cmvn, utt), utt))
+        sliding = self._options.cmvn == "sliding"
+        return self._gathered(utt, self._normaliser(utt), sliding=sliding, start=start, length=length)
+
+    def _normaliser(self, utt: str) -> Callable[[np.ndarray], np.ndarray]:
+        if self._options.cmvn in ("none", "sliding"):  # a sliding mean is not of the rows alone
+            return lambda rows: rows
+        stats = self._global
+        if stats is None:
+            stats = self._archive.array(self._entry(self._cmvn, utt), utt)
+        return lambda rows: apply_cmvn(rows, stats, norm_vars=self._options.cmvn_vars)
+
+    def _gathered(
+        self,
+        utt: str,
+        normalise: Callable[[np.ndarray], np.ndarray],
+        *,
+        sliding: bool,
+        start: int = 0,
+        length: int | None = None,
+    ) -> np.ndarray:
+        """The voiced frames from ``start`` on, normalised block by block."""
+        decided = self._decided(utt)
+        voiced, read = np.flatnonzero(decided), self._reader(utt)
+        count = len(voiced) - start if length is None else length
+        out = np.empty((count, self._options.dim), np.float32)
+        for first, last in blocks(count):
+            if sliding:
+                out[first:last] = self._slid(read, voiced, len(decided), start + first, start + last)
+            else:
+                out[first:last] = normalise(_chosen(read, voiced[start + first : start + last]))
+        return out
+
+    def _slid(self, read: Rows, voiced: np.ndarray, frames: int, first: int, last: int) -> np.ndarray:
+        window, norm_vars = self._options.cmvn_window, self._options.cmvn_vars
+        if not self._options.voiced_only:
+            return sliding_frames(read, voiced[first:last], frames, window, norm_vars)
+        wanted = np.arange(first, last)  # VAD selects first: windows are of voiced frames
+        among = lambda low, high: _chosen(read, voiced[low:high])  # noqa: E731
+        return sliding_frames(among, wanted, len(voiced), window, norm_vars)
+
+
+def _chosen(read: Rows, frames: np.ndarray) -> np.ndarray:
+    """The rows ``frames`` (rising indices)."""
+    first, last = int(frames[0]), int(frames[-1]) + 1
+    return np.asarray(read(first, last)[frames - first], np.float32)

@@ -6,11 +6,9 @@ an entry is split, its marker checked, and only then the bytes go to a decoder.
 
 from __future__ import annotations
 
-import io
 import os
 import struct
-import wave
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -19,11 +17,21 @@ import kaldiio.matio
 import numpy as np
 
 from .atomic import replacing
+from .compressed import CM2 as _CM2
+from .compressed import (
+    ONE_BYTE,
+    TWO_BYTES,
+    one_byte_pieces,
+    read_one_byte,
+    read_two_bytes,
+    rows_a_piece,
+    two_byte_pieces,
+)
 from .errors import InputError
 
-TWO_BYTES = 3  # Kaldi's --compression-method=3 (kTwoByteAuto): 65,536 levels between minimum and maximum
 _MATRIX = (b"FM ", b"DM ", b"FV ", b"DV ", b"CM ", b"CM2 ", b"CM3 ")
-_CM2 = struct.Struct("<ffii")
+_RIFF = struct.Struct("<4sI8sIHHIIHH4sI")  # a wav's 44 bytes before its samples
+_AUDIO = struct.Struct("<5sBQ")  # kaldiio's marker of audio in another format: AUDIO, 8, bytes of the file
 
 
 def split_entry(entry: str, *, where: object = None, utt: str | None = None) -> tuple[str, int | None]:
@@ -74,8 +82,13 @@ class Archive:
         head = handle.read(6)
         if head[:2] != b"\0B" or not head[2:].startswith(_MATRIX):
             raise InputError("no Kaldi matrix or vector here", where=entry, utt=utt, mend="redo the stage")
-        handle.seek(start)
         try:
+            if head == b"\0BCM2 ":
+                return read_two_bytes(handle)
+            if head[2:5] == b"CM ":
+                handle.seek(start + 5)
+                return read_one_byte(handle)
+            handle.seek(start)
             array = kaldiio.matio.read_kaldi(handle)
         except (ValueError, struct.error, AssertionError) as error:
             raise InputError(
@@ -107,47 +120,130 @@ class Archive:
 
 
 class ArchiveWriter:
-    """Writes entries to one archive; ``scp`` holds key -> ``name:offset`` (``name`` as tables shall say)."""
+    """Writes entries to one archive; ``scp`` holds key -> ``name:offset`` (``name`` as tables shall say).
+
+    An entry that fails in the middle is cut off again, so that the archive holds whole entries only.
+    """
 
     def __init__(self, handle: IO[bytes], name: str) -> None:
         self._handle = handle
         self._name = name
         self.scp: dict[str, str] = {}
 
-    def _key(self, key: str) -> None:
-        self._handle.write(key.encode() + b" ")
-        self.scp[key] = f"{self._name}:{self._handle.tell()}"
+    @contextmanager
+    def _entry(self, key: str) -> Iterator[int]:
+        # Yields the offset behind the key.
+        begin = self._handle.tell()
+        try:
+            self._handle.write(key.encode() + b" ")
+            offset = self._handle.tell()
+            yield offset
+        except BaseException:
+            self._handle.seek(begin)
+            self._handle.truncate()
+            raise
+        self.scp[key] = f"{self._name}:{offset}"
 
     def array(self, key: str, array: np.ndarray, compression: int = 0) -> None:
         """Append a matrix or vector (float32 or float64) under ``key``; NaN and infinity are refused."""
-        if not np.isfinite(array).all():
+        low, high = (array.min(), array.max()) if array.size else (0.0, 0.0)
+        if not np.isfinite([low, high]).all():  # both are NaN where there is one: no copy to look for it
             raise InputError("not finite", where=self._name, utt=key, mend="this is a defect: report it")
-        self._key(key)
-        if compression == TWO_BYTES:
-            self._handle.write(b"\0B" + two_bytes(array))
-        else:
-            kaldiio.matio.write_array(self._handle, array, compression_method=compression or None)
+        with self._entry(key):
+            if compression not in (0, ONE_BYTE, TWO_BYTES):
+                kaldiio.matio.write_array(self._handle, array, compression_method=compression)
+                return
+            self._handle.write(b"\0B")
+            if compression == TWO_BYTES:
+                self._handle.writelines(two_byte_pieces(array, low, high))
+            elif compression == ONE_BYTE:
+                self._handle.writelines(one_byte_pieces(array))
+            else:
+                self._handle.writelines(_plain_pieces(array))
 
-    def audio(self, key: str, samples: np.ndarray, rate: int) -> None:
-        """Append int16 ``samples`` [time] as a RIFF wav under ``key``, as Kaldi's wav-copy does."""
-        buffer = io.BytesIO()
-        with wave.open(buffer, "wb") as wav:
-            wav.setnchannels(1)
-            wav.setsampwidth(2)
-            wav.setframerate(rate)
-            wav.writeframes(np.ascontiguousarray(samples, "<i2").tobytes())
-        self._key(key)
-        self._handle.write(buffer.getvalue())
+    def audio(
+        self, key: str, samples: np.ndarray | Iterable[np.ndarray], rate: int, *, flac: bool = False
+    ) -> int:
+        """Append int16 ``samples`` [time] under ``key`` and return how many they are.
+
+        ``samples`` is one array or blocks in order; blocks are written as they come, so that a recording
+        of any length costs the memory of one. A RIFF wav as Kaldi's wav-copy writes it, or with ``flac`` a
+        FLAC file behind kaldiio's marker AUDIO and its length. What the blocks raise leaves no entry.
+        """
+        blocks = (samples,) if isinstance(samples, np.ndarray) else samples
+        with self._entry(key) as begin:
+            return self._flac(begin, blocks, rate) if flac else self._wav(begin, blocks, rate, key)
+
+    def _wav(self, begin: int, blocks: Iterable[np.ndarray], rate: int, key: str) -> int:
+        self._handle.write(_riff(rate, 0))
+        size = 0
+        for block in blocks:
+            self._handle.write(np.ascontiguousarray(block, "<i2").data)
+            size += 2 * len(block)
+            if size > 0xFFFFFFFF - 36:
+                raise InputError("more samples than a wav can hold", utt=key, mend="cut it by segments")
+        self._patch(begin, _riff(rate, size))
+        return size // 2
+
+    def _flac(self, begin: int, blocks: Iterable[np.ndarray], rate: int) -> int:
+        import soundfile
+
+        self._handle.write(_AUDIO.pack(b"AUDIO", 8, 0))
+        window, count = _Window(self._handle, begin + _AUDIO.size), 0
+        with soundfile.SoundFile(window, "w", rate, 1, "PCM_16", format="FLAC") as file:
+            for block in blocks:
+                file.write(np.ascontiguousarray(block, np.int16))
+                count += len(block)
+        if not count:
+            raise InputError("no samples: a flac needs one", where=self._name)
+        size = self._handle.seek(0, os.SEEK_END) - begin - _AUDIO.size
+        self._patch(begin, _AUDIO.pack(b"AUDIO", 8, size))
+        return count
+
+    def _patch(self, begin: int, head: bytes) -> None:
+        # The length stands before what it is the length of.
+        self._handle.seek(begin)
+        self._handle.write(head)
+        self._handle.seek(0, os.SEEK_END)
 
 
-def two_bytes(matrix: np.ndarray) -> bytes:
-    """``CM2 `` bytes of a matrix [rows, columns]: Kaldi's CompressedMatrix, method kTwoByteAuto."""
-    matrix = np.asarray(matrix, np.float32)
-    low = float(matrix.min()) if matrix.size else 0.0
-    span = (float(matrix.max()) - low) if matrix.size else 0.0
-    span = span if span > 0.0 else 1.0 + abs(low)  # Kaldi's own answer to a constant matrix
-    levels = np.clip(np.rint((matrix.astype(np.float64) - low) * (65535.0 / span)), 0, 65535).astype("<u2")
-    return b"CM2 " + _CM2.pack(low, span, *matrix.shape) + levels.tobytes()
+class _Window:
+    """A file from ``begin`` of another one on, for a library that seeks to absolute places."""
+
+    def __init__(self, handle: IO[bytes], begin: int) -> None:
+        self._handle, self._begin = handle, begin
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        place = self._begin + offset if whence == os.SEEK_SET else offset
+        return self._handle.seek(place, whence) - self._begin
+
+    def tell(self) -> int:
+        return self._handle.tell() - self._begin
+
+    def write(self, data: bytes) -> int:
+        return self._handle.write(data)
+
+    def read(self, count: int = -1) -> bytes:
+        return self._handle.read(count)
+
+
+def _riff(rate: int, size: int) -> bytes:
+    return _RIFF.pack(
+        b"RIFF", 36 + size, b"WAVEfmt ", 16, 1, 1, rate, 2 * rate, 2, 16, b"data", size
+    )  # fmt of 16 bytes: coding PCM, one channel, rate, bytes a second, bytes a sample, bits
+
+
+def _plain_pieces(array: np.ndarray) -> Iterator[bytes | memoryview]:
+    # An uncompressed matrix or vector; float32 and float64 keep their width.
+    kinds = {"f4": b"F", "f8": b"D"}
+    kind = array.dtype.str[1:]
+    if kind not in kinds or array.ndim not in (1, 2):
+        raise InputError(f"no matrix or vector of floats: {array.ndim} axes of {array.dtype}")
+    yield kinds[kind] + (b"M " if array.ndim == 2 else b"V ")
+    yield b"".join(b"\4" + struct.pack("<i", size) for size in array.shape)
+    step = rows_a_piece(array[0].size if len(array) else 1)
+    for first in range(0, len(array), step):
+        yield np.ascontiguousarray(array[first : first + step], f"<{kind}").data.cast("B")
 
 
 def parse_chunks(data: bytes, where: object) -> tuple[list[str], np.ndarray]:

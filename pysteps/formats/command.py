@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from . import shards
 from .atomic import write_text
 from .errors import InputError, guarded
+from .records import read_json
 from .run import Run
 from .stamps import Unit
 
@@ -100,7 +101,7 @@ def _todo(stage: Sharded, run: Run, name: str) -> Path:
 def job(stage: Sharded, run: Run, todo: str, number: int, jobs: int) -> None:
     """Do the share of job ``number`` of ``jobs`` (from 1) in the list ``todo``."""
     units = {unit.name: unit for unit in stage.units(run)}
-    waiting = json.loads(_todo(stage, run, todo).read_text("utf-8"))
+    waiting = read_json(_todo(stage, run, todo), "the list of shards to do", mend="start the stage again")
     mine = [(units[name], shard) for name, shard in waiting[number - 1 :: jobs]]
     shards.run(mine, stage.worker(run), f"{stage.NAME} job {number}/{jobs}")
 
@@ -112,8 +113,9 @@ def gather(stage: Sharded, run: Run) -> None:
             counts = shards.gather(unit, stage.TABLES)
             stage.conclude(run, unit)
             unit.done()
-            said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-            print(f"{stage.NAME} {unit.name}: {said}", file=sys.stderr)
+            said = ", ".join(f"{count} {Path(name).name}" for name, count in counts.items() if count)
+            if said:
+                print(f"{stage.NAME} {unit.name}: {said}", file=sys.stderr)
 
 
 def single(stage: Single, run: Run) -> None:

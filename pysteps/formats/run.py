@@ -80,8 +80,11 @@ class Run:
 
     @property
     def copies(self) -> dict[str, str]:
-        """Augmented set -> kind of augmentation, copies of the training set."""
-        return {f"{self.train_set}_{kind}": kind for kind in self.options["augment"]["kinds"]}
+        """Augmented set -> kind of augmentation, copies of the training set; none when training augments."""
+        augment = self.options["augment"]
+        if augment.get("when", "copies") != "copies":
+            return {}
+        return {f"{self.train_set}_{kind}": kind for kind in augment["kinds"]}
 
     def of(self, stage: str, name: str) -> Path:
         """Where ``stage`` (audio, vad or features) keeps what it makes of the set ``name``."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from .atomic import replacing, sync_folder, write_text
 from .errors import InputError
 from .progress import Progress
+from .records import read_json
 from .stamps import Unit
 from .tables import read_table, write_table
 
@@ -52,10 +53,7 @@ def _plan_path(unit: Unit) -> Path:
 
 
 def _read(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"damaged: {error}", where=path, mend="remove it and start again") from None
+    return read_json(path, "the plan of the shards", mend="remove it and start again")
 
 
 def _planned(unit: Unit) -> tuple[Path, list[list[str]]]:

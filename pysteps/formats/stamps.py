@@ -63,8 +63,7 @@ class Unit:
             for name in sorted({*then.get(kind, {}), *now[kind]}):
                 before, after = then.get(kind, {}).get(name), now[kind].get(name)
                 if before != after:
-                    change = f": {before} -> {after}" if kind == "options" else " changed"
-                    return f"{name}{change}"
+                    return f"{name} changed" if kind == "inputs" else _change(name, before, after)
         for path in self.outputs:
             if not path.exists():
                 return f"{path} is missing"
@@ -77,6 +76,14 @@ class Unit:
     def forget(self) -> None:
         """Remove the stamp: the first thing when the unit is redone."""
         self.stamp.unlink(missing_ok=True)
+
+
+def _change(name: str, before: Any, after: Any) -> str:
+    # Of nested options the first one that differs.
+    if isinstance(before, dict) and isinstance(after, dict):
+        key = next(key for key in sorted({*before, *after}) if before.get(key) != after.get(key))
+        return _change(f"{name}.{key}", before.get(key), after.get(key))
+    return f"{name}: {before} -> {after}"
 
 
 def digest(path: Path) -> str:

@@ -159,6 +159,15 @@ def _typed(stage: str, values: dict[str, Any], settings: dict[str, str]) -> dict
         raise InputError(" ".join(str(error).split()), where=f"options of {stage}") from error
 
 
+def _check_together(options: dict[str, dict[str, Any]]) -> None:
+    if options["augment"]["when"] == "training" and options["egs"]["kind"] != "audio":
+        raise InputError(
+            "training can augment audio only, and these egs are of features",
+            where="augment.when training, egs.kind features",
+            mend="--egs.kind audio, or --augment.when copies",
+        )
+
+
 def resolve(root: Path, chosen: Chosen) -> Run:
     """The run of a recipe below ``root``; every option typed and checked."""
     name = chosen.values.get("recipe", "mini")
@@ -181,6 +190,7 @@ def resolve(root: Path, chosen: Chosen) -> Run:
             if option.startswith(f"{stage}."):
                 conf[option.split(".")[1]] = options[above][key]
         options[stage] = _typed(stage, conf, settings[stage])
+    _check_together(options)
     options["models"]["feature_dim"] = FeaturesOptions(**options["features"]).dim
     tag = chosen.values.get("tag") or f"{names['models']}_{names['features']}_{names['train']}"
     if "/" in tag or tag in (".", "..", "egs"):

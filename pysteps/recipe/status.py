@@ -56,26 +56,32 @@ def fresh_stages(run: Run, stages: list[str]) -> list[str]:
 def disk_bytes(run: Run) -> dict[str, float]:
     """Bytes that each stage's products need, from stage audio's durations (empty before it is done).
 
-    audio: 2 bytes a sample; vad: 4 a frame; features: 0, 1, 2 -> bytes a number by compression, for the
-    set and its copies; egs: the training set's share times repeats at two bytes; extract: two vectors
-    an utterance.
+    audio: 2 bytes a sample, as flac about 1.1 (nothing for the corpus's own files that are kept, which
+    nobody can tell beforehand); vad: 4 a frame; augment: as audio, for copies that are written; features:
+    0, 1, 2 -> bytes a number by compression, for the set and its copies; egs: the training set's share
+    times repeats at two bytes a feature, or a sample where they are of audio; extract: two vectors an
+    utterance.
     """
     seconds = {name: audio.seconds(run, name) for name in run.base_sets}
     if not all(seconds.values()):
         return {}
     total, training = sum(seconds.values()), seconds[run.train_set]
-    everything = total + training * len(run.copies)
     frames = 1000.0 / run.options["features"]["frame_shift_ms"]
     dim = run.options["models"]["feature_dim"]
     width = {0: 4, 2: 1, 3: 2}[run.options["features"]["compression"]]
     utterances = sum(len(run.set(name).utt2spk()) for name in run.base_sets)
     vector = 4 * (run.options["models"]["xvector_dim"] + 2 * dim)
-    repeats = run.options["egs"]["repeats"]
+    a_sample = 1.1 if run.options["audio"]["materialise"] == "flac" else 2.0
+    repeats, of_audio = run.options["egs"]["repeats"], run.options["egs"]["kind"] == "audio"
+    everything = total + (0.0 if of_audio else training * len(run.copies))
+    a_second = run.options["audio"]["sample_rate"] if of_audio else frames * dim
+    written = {"none": 0.0, "ark": 2.0, "flac": 1.1}[run.options["augment"]["materialise"]] * len(run.copies)
     return {
-        "audio": total * run.options["audio"]["sample_rate"] * 2,
+        "audio": total * run.options["audio"]["sample_rate"] * a_sample,
         "vad": total * frames * 4,
+        "augment": training * run.options["audio"]["sample_rate"] * written,
         "features": everything * frames * dim * width,
-        "egs": training * (1 + len(run.copies)) * frames * dim * 2 * repeats,
+        "egs": training * (1 + len(run.copies)) * a_second * 2 * repeats,
         "extract": utterances * vector,
     }
 

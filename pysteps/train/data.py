@@ -16,7 +16,7 @@ from .options import TrainOptions
 
 
 class EgsSource(Protocol):
-    """What training reads: ``egs.source.EgsFolder``, or a few arrays in a test.
+    """What training reads: ``egs.source.EgsFolder`` or ``AudioEgs``, or a few arrays in a test.
 
     A source may also have ``keys(archive: str) -> list[str]``, the chunks' names, for error messages.
     """
@@ -24,8 +24,11 @@ class EgsSource(Protocol):
     def plan(self) -> EgsPlan:
         """Speakers, feature size, and the archives with their sizes."""
 
-    def archive(self, info: ArchiveInfo) -> tuple[np.ndarray, np.ndarray]:
-        """Features float32 [chunks, frames, feature], mean-normalised, and labels int64 [chunks]."""
+    def archive(self, info: ArchiveInfo, epoch: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Features float32 [chunks, frames, feature], mean-normalised, and labels int64 [chunks].
+
+        Where training augments they are those of this ``epoch``, whoever asks and whenever.
+        """
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ def batches(
 ) -> Iterator[Batch]:
     """The batches of an epoch from number ``first`` on; process ``rank`` of ``width`` gets its stripe.
 
-    While one archive is used, a thread reads the next; no more than two are in memory.
+    While one archive is used, a thread reads the next (and augments it, where the source does); no more
+    than two are in memory.
     """
     plan, number = [], 0
     for info, parts in epoch_plan(archives, epoch, options, width):
@@ -88,12 +92,13 @@ def batches(
             plan.append((info, parts, number))
         number += len(parts)
     with ThreadPoolExecutor(1, "next-archive") as reader:
-        waiting = [reader.submit(source.archive, info) for info, _, _ in plan[:1]]
+        waiting = [reader.submit(source.archive, info, epoch) for info, _, _ in plan[:1]]
         for place, (info, parts, number) in enumerate(plan):
             features, labels = waiting.pop().result()
             if len(features) != info.chunks:
                 raise InputError(f"archive {info.name} holds {len(features)} chunks, not {info.chunks}")
-            waiting = [reader.submit(source.archive, later) for later, _, _ in plan[place + 1 : place + 2]]
+            later = [info for info, _, _ in plan[place + 1 : place + 2]]
+            waiting = [reader.submit(source.archive, info, epoch) for info in later]
             for number, part in enumerate(parts, number):  # noqa: B020
                 if number >= first:
                     mine = slice(rank, None, width)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..egs import live
 from ..formats.atomic import write_text
 from ..formats.run import Run
 from ..formats.stamps import Unit
@@ -31,12 +32,14 @@ def units(run: Run) -> list[Unit]:
             options={
                 **{key: value for key, value in run.options[NAME].items() if key not in FREE},
                 "models": run.options["models"],
+                **({"augment": live.deciding(run)} if live.augments_live(run) else {}),
             },
             inputs=(
                 run.egs / "egs.json",
                 run.egs / "speakers",
                 dev / "feats.scp",
                 run.data / run.dev_set / "utt2spk",
+                *live.pools(run),
             ),
             upstream=(run.egs / ".egs.done.json", dev / ".features.done.json"),
             outputs=(run.exp / "model" / "model.safetensors", run.exp / "model" / "model.json"),
@@ -78,7 +81,7 @@ class DevelopmentSet:
 
 def do(run: Run, unit: Unit) -> None:
     """Train, or go on where an interrupted training of the same options stopped."""
-    from ..egs.source import EgsFolder
+    from ..egs.source import open_egs
     from ..features.contract import read
     from ..models.options import ModelOptions
     from .loop import run_training
@@ -88,7 +91,7 @@ def do(run: Run, unit: Unit) -> None:
     run_training(
         TrainOptions(**run.options[NAME]),
         ModelOptions(**run.options["models"]),
-        EgsFolder(run.egs),
+        open_egs(run),
         DevelopmentSet(run),
         run.exp,
         read(run.egs),

@@ -13,13 +13,14 @@ from ..formats.errors import InputError
 from ..formats.frames import FrameGeometry
 from .energy import energy_vad, log_energies
 from .options import VadOptions
+from .silero import silero_vad
 from .webrtc import webrtc_vad
 
 Decide = Callable[[np.ndarray, int], np.ndarray]
 
 
 def decider(options: VadOptions) -> Decide:
-    """A function from (samples [time], rate) to bool [frames]; an unknown method is refused."""
+    """A function from (samples [time], rate) to bool [frames]; silero loads its network here."""
     geometry = FrameGeometry(options.frame_length_ms, options.frame_shift_ms, options.snip_edges)
 
     def energy(samples: np.ndarray, rate: int) -> np.ndarray:
@@ -45,10 +46,34 @@ def decider(options: VadOptions) -> Decide:
     def everything(samples: np.ndarray, rate: int) -> np.ndarray:
         return np.ones(geometry.num_frames(len(samples), rate), bool)
 
-    methods: dict[str, Decide] = {"energy": energy, "webrtc": webrtc, "none": everything}
-    if options.method not in methods:
-        raise InputError(f"unknown VAD method {options.method}", mend=f"one of {', '.join(methods)}")
-    return methods[options.method]
+    methods: dict[str, Callable[[], Decide]] = {
+        "energy": lambda: energy,
+        "webrtc": lambda: webrtc,
+        "silero": lambda: _silero(options, geometry),
+        "none": lambda: everything,
+    }
+    return methods[options.method]()
+
+
+def _silero(options: VadOptions, geometry: FrameGeometry) -> Decide:
+    from .silero_network import load  # torch: only those who choose it pay
+
+    probabilities = load()
+
+    def silero(samples: np.ndarray, rate: int) -> np.ndarray:
+        return silero_vad(
+            samples,
+            rate,
+            geometry,
+            probabilities,
+            threshold=options.silero_threshold,
+            hysteresis=options.silero_hysteresis,
+            min_speech_ms=options.silero_min_speech_ms,
+            min_silence_ms=options.silero_min_silence_ms,
+            pad_ms=options.silero_pad_ms,
+        )
+
+    return silero
 
 
 def decide_set(
@@ -57,14 +82,15 @@ def decide_set(
     """Decide ``utts``, write the archive ``path``, and return the tables that belong to it.
 
     ``samples(utt)`` gives samples [time] and rate. Tables: vad.scp, utt2voiced (seconds), utt2num_voiced
-    (frames) and dropped (those with fewer than ``min_voiced`` voiced frames).
+    (frames) and dropped (those with fewer than ``min_voiced`` voiced frames). NaN or infinity in a
+    recording is an InputError that names it.
     """
     chosen = VadOptions(**options)
     decide = decider(chosen)
     seconds, frames, dropped = {}, {}, {}
     with arks.writing(path) as writer:
         for utt in utts:
-            voiced = decide(*samples(utt))
+            voiced = _decide_one(decide, utt, *samples(utt))
             count = int(voiced.sum())
             if count < chosen.min_voiced:
                 dropped[utt] = f"{count} voiced frames of {len(voiced)}, wanted {chosen.min_voiced}"
@@ -73,3 +99,10 @@ def decide_set(
             frames[utt] = str(count)
             seconds[utt] = f"{count * chosen.frame_shift_ms / 1000:.2f}"
     return {"vad.scp": writer.scp, "utt2voiced": seconds, "utt2num_voiced": frames, "dropped": dropped}
+
+
+def _decide_one(decide: Decide, utt: str, samples: np.ndarray, rate: int) -> np.ndarray:
+    # A function of its own: one recording is gone before the next is read.
+    if len(samples) and not (np.isfinite(samples.min()) and np.isfinite(samples.max())):
+        raise InputError("NaN or infinity among the samples", utt=utt, mend="redo stage audio")
+    return decide(samples, rate)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..formats.errors import InputError
 from ..formats.frames import FrameGeometry
+from .options import check_energy
 
 _EPSILON = float(np.finfo(np.float32).eps)
-_FRAMES_AT_ONCE = 4096  # 40 s: memory stays small for recordings of hours
+_FRAMES_AT_ONCE = 1024  # 10 s: fits the cache, and recordings of hours cost no memory
 
 
 def log_energies(
@@ -55,11 +55,7 @@ def energy_vad(
     A frame is speech when at least ``proportion`` of the frames t - context ... t + context (those that
     exist) lie above threshold + mean_scale * mean log energy. Defaults as in Kaldi's recipes.
     """
-    if mean_scale < 0 or context < 0 or not 0 < proportion < 1:
-        raise InputError(
-            f"energy VAD with mean_scale {mean_scale}, context {context}, proportion {proportion}",
-            mend="mean_scale and context at least 0, 0 < proportion < 1",
-        )
+    check_energy(mean_scale, context, proportion)
     frames = len(log_energy)
     if frames == 0:
         return np.zeros(0, bool)

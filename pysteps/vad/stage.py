@@ -9,6 +9,7 @@ from ..formats.run import Run
 from ..formats.shards import Tables
 from ..formats.stamps import Unit
 from ..formats.tables import read_table
+from .options import relevant
 
 NAME = "vad"
 VERSION = 1
@@ -24,7 +25,7 @@ def units(run: Run) -> list[Unit]:
             stage=NAME,
             folder=run.of(NAME, name),
             version=VERSION,
-            options=run.deciding(NAME),
+            options=relevant(run.deciding(NAME)),
             inputs=(run.audio_scp(name),),
             upstream=(run.of("audio", name) / ".audio.done.json",),
             outputs=tuple(run.of(NAME, name) / table for table in TABLES[:3]),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..audio.filters import resample, to_int16
-from ..formats.errors import InputError
+from ..audio.filters import to_int16
 from ..formats.frames import FrameGeometry
+from .options import check_webrtc
+from .windows import blocks, middles
 
 RATES = (8000, 16000, 32000, 48000)
+_BLOCK = 1000  # webrtc frames turned into 16 bits at once: 30 s at most
 
 
 def webrtc_vad(
@@ -29,21 +31,12 @@ def webrtc_vad(
     to 16 kHz for the decision. Then a majority vote over ``smooth`` (odd; 1: none) feature frames, and
     ``hangover`` frames before and after each stretch of speech count as speech too.
     """
-    if mode not in range(4) or frame_ms not in (10, 20, 30):
-        raise InputError(
-            f"webrtc VAD with mode {mode}, frame_ms {frame_ms}", mend="mode 0 to 3, frame_ms 10, 20 or 30"
-        )
-    if smooth < 1 or smooth % 2 == 0 or hangover < 0:
-        raise InputError(
-            f"webrtc VAD with smooth {smooth}, hangover {hangover}", mend="smooth odd, hangover at least 0"
-        )
+    check_webrtc(mode, frame_ms, smooth, hangover)
     count = geometry.num_frames(len(samples), rate)
     if count == 0:
         return np.zeros(0, bool)
     decisions = _decisions(samples, rate, mode, frame_ms)
-    first = geometry.first_sample(0, rate) + geometry.length(rate) // 2
-    middles = first + geometry.shift(rate) * np.arange(count, dtype=np.int64)
-    index = middles * 1000 // (rate * frame_ms)
+    index = middles(count, rate, geometry) * 1000 // (rate * frame_ms)
     voiced = decisions[index.clip(0, len(decisions) - 1)]
     return _hung_over(_majority(voiced, smooth), hangover)
 
@@ -51,18 +44,14 @@ def webrtc_vad(
 def _decisions(samples: np.ndarray, rate: int, mode: int, frame_ms: int) -> np.ndarray:
     import webrtcvad
 
-    if rate not in RATES:
-        samples, rate = resample(samples, rate, 16000), 16000
-    size = rate * frame_ms // 1000
-    count = -(-len(samples) // size)
-    pcm = np.zeros(count * size, np.int16)
-    pcm[: len(samples)] = to_int16(samples)[0]
-    view = memoryview(pcm.tobytes())
-    vad = webrtcvad.Vad(mode)
-    step = 2 * size
-    return np.fromiter(
-        (vad.is_speech(view[at : at + step], rate) for at in range(0, count * step, step)), bool, count
-    )
+    at_rate = rate if rate in RATES else 16000
+    size = at_rate * frame_ms // 1000
+    is_speech, decisions = webrtcvad.Vad(mode).is_speech, bytearray()
+    for block in blocks(samples, rate, at_rate, _BLOCK * size):
+        pcm = to_int16(block)[0]
+        pcm = np.pad(pcm, (0, -len(pcm) % size)).view(np.uint8).reshape(-1, 2 * size)
+        decisions.extend([is_speech(frame, at_rate, size) for frame in pcm])
+    return np.frombuffer(decisions, bool)
 
 
 def _majority(voiced: np.ndarray, width: int) -> np.ndarray:

@@ -1,0 +1,180 @@
+"""The recordings that a run's augmentation draws from: noise, music, rooms, other training speakers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ..audio.filters import resample
+from ..audio.read import open_audio
+from ..audio.source import Source
+from ..formats.arks import Archive, split_entry
+from ..formats.atomic import replacing
+from ..formats.errors import InputError
+from ..formats.rng import generator
+from ..formats.run import Run
+from ..formats.tables import read_table
+from .draw import Voices
+from .effects import EFFECTS, parse_chain
+from .mix import fitted
+from .options import AugmentOptions
+
+KEPT_BYTES = 1 << 28  # of recordings in memory
+WHOLE_SECONDS = 30.0  # longer recordings are read in part, when a part is wanted
+LONGEST_SECONDS = 600.0  # of a noise or voice at a time: behind it, it is repeated
+ROOMS_VERSION = 1  # of simulate_room: raised when it gives other rooms, together with the stage's VERSION
+
+
+class Pools:
+    """What the kinds of a run draw from: ``names`` by pool, ``voices``, and ``load``, their audio.
+
+    noise, music and rooms are data sets below data/; ``speech`` is the training set as stage audio wrote
+    it; ``simulated`` are rooms that are computed when they are first needed and kept in
+    data/simulated_rooms. Everything comes at the run's sample rate, first channel.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.options = AugmentOptions(**run.options["augment"])
+        self.rate: int = run.options["audio"]["sample_rate"]
+        self._run = run
+        self._archive = Archive()
+        self._kept = _Kept(KEPT_BYTES)
+        self._tables: dict[str, dict[str, str]] = {}
+
+    @cached_property
+    def names(self) -> dict[str, list[str]]:
+        """Sorted names by pool, of the pools that the kinds need."""
+        steps = [step for kind in self.options.kinds for step in parse_chain(kind)]
+        pools = sorted({EFFECTS[step.effect].pool for step in steps} - {"", "speech"})
+        return {pool: self._names(pool) for pool in pools}
+
+    def _names(self, pool: str) -> list[str]:
+        if pool == "simulated":
+            return [f"room-{number:05d}" for number in range(1, self.options.rooms_simulated + 1)]
+        return sorted(self._table(pool))
+
+    @cached_property
+    def voices(self) -> Voices | None:
+        """The training utterances that have enough speech, by speaker; None where no kind has babble."""
+        if not any(step.effect == "babble" for kind in self.options.kinds for step in parse_chain(kind)):
+            return None
+        kept = read_table(self._run.of("vad", self._run.train_set) / "vad.scp")
+        utt2spk = self._run.set(self._run.train_set).utt2spk()
+        return Voices({utt: utt2spk[utt] for utt in kept})
+
+    def _table(self, pool: str) -> dict[str, str]:
+        if pool not in self._tables:
+            self._tables[pool] = read_table(pool_table(self._run, pool))
+        return self._tables[pool]
+
+    def close(self) -> None:
+        """Close the archives that are open."""
+        self._archive.__exit__()
+
+    def load(self, pool: str, name: str, fraction: float = 0.0, length: int | None = None) -> np.ndarray:
+        """As ``effects.Load`` says. What comes back is nobody's to change."""
+        if pool == "simulated":
+            return self._kept.get((pool, name), lambda: self._room(name))
+        if length is None:
+            return self._whole(pool, name)
+        length = min(length, int(LONGEST_SECONDS * self.rate))
+        if (pool, name) not in self._kept:
+            with self._open(pool, name) as source:
+                total = source.length()
+                # Speech is many recordings that do not soon come again: not worth keeping.
+                if pool == "speech" or total > WHOLE_SECONDS * source.rate:
+                    return self._part(source, total, fraction, length)
+        return _from(self._whole(pool, name), fraction, length)
+
+    def _open(self, pool: str, name: str) -> AbstractContextManager[Source]:
+        table = self._table(pool)
+        if name not in table:
+            raise InputError(f"no recording {name} among {pool}", where=pool_table(self._run, pool))
+        where = table[name]
+        if where.startswith("|") or where.endswith("|"):
+            said = "the entry is a command: it would run whenever the recording is drawn"
+            raise InputError(said, where=pool_table(self._run, pool), utt=name, mend="name a file")
+        path, offset = split_entry(where, utt=name)
+        return open_audio(path if offset is None else self._archive.at(where, name), utt=name, where=where)
+
+    def _whole(self, pool: str, name: str) -> np.ndarray:
+        def read() -> np.ndarray:
+            with self._open(pool, name) as source:
+                blocks = [block[:, 0] for block in source.blocks()]
+                return resample(np.concatenate(blocks), source.rate, self.rate)
+
+        return self._kept.get((pool, name), read)
+
+    def _part(self, source: Source, total: int, fraction: float, length: int) -> np.ndarray:
+        # Only what is wanted is read, in two pieces where the recording ends and begins again.
+        wanted = length if source.rate == self.rate else -(-length * source.rate // self.rate) + 1
+        first = int(fraction * total) % total
+        pieces = [(first, min(total, first + wanted)), (0, min(first, first + wanted - total))]
+        if wanted >= total:
+            pieces = [(0, total)]
+        spans = [(begin / source.rate, end / source.rate) for begin, end in pieces if end > begin]
+        parts = [block[:, 0] for span in spans for block in source.blocks(*span)]
+        samples = resample(np.concatenate(parts), source.rate, self.rate)
+        return _from(samples, fraction if wanted >= total else 0.0, length)
+
+    def _room(self, name: str) -> np.ndarray:
+        path = rooms_folder(self._run) / f"{name}.npy"
+        if path.is_file():
+            return np.load(path, allow_pickle=False)
+        from .rooms import simulate_room
+
+        rng = generator(self.options.seed, name, "simulated room")
+        room = simulate_room(rng, self.rate, rt60=(self.options.room_rt60[0], self.options.room_rt60[1]))
+        with replacing(path, "wb") as handle:
+            np.save(handle, room, allow_pickle=False)
+        return room
+
+
+def pool_table(run: Run, pool: str) -> Path:
+    """The table of recordings of a pool: noise, music, rooms or speech."""
+    if pool == "speech":
+        return run.audio_scp(run.train_set)
+    return run.data / run.options["augment"][pool] / "wav.scp"
+
+
+def rooms_folder(run: Run) -> Path:
+    """Where simulated rooms are kept: a folder for each way of simulating them, so that two never mix."""
+    options = run.options["augment"]
+    rate = run.options["audio"]["sample_rate"]
+    decides = [ROOMS_VERSION, options["seed"], list(options["room_rt60"]), rate]
+    key = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:12]
+    return run.data / "simulated_rooms" / key
+
+
+def _from(recording: np.ndarray, fraction: float, length: int) -> np.ndarray:
+    # At most once round: ``mix`` repeats what is too short, without a copy of the whole length.
+    return fitted(recording, min(length, len(recording)), int(fraction * len(recording)))
+
+
+class _Kept:
+    """Arrays in memory up to a number of bytes; what was asked for longest ago goes first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._bytes = limit, 0
+        self._arrays: OrderedDict[tuple[str, str], np.ndarray] = OrderedDict()
+
+    def __contains__(self, key: tuple[str, str]) -> bool:
+        return key in self._arrays
+
+    def get(self, key: tuple[str, str], make: Callable[[], np.ndarray]) -> np.ndarray:
+        if key in self._arrays:
+            self._arrays.move_to_end(key)
+            return self._arrays[key]
+        array = make()
+        self._arrays[key] = array
+        self._bytes += array.nbytes
+        while self._bytes > self._limit and len(self._arrays) > 1:
+            self._bytes -= self._arrays.popitem(last=False)[1].nbytes
+        return array

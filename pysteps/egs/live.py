@@ -1,0 +1,50 @@
+"""Whether training augments on the fly, and what that means for the egs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..augment.effects import EFFECTS, parse_chain
+from ..augment.live import Live
+from ..augment.live import longest_factor as longest_of
+from ..augment.options import AugmentOptions, relevant
+from ..formats.run import Run
+
+
+def augments_live(run: Run) -> bool:
+    """Whether training augments (--augment.when training)."""
+    return run.options["augment"]["when"] == "training"
+
+
+def live_of(run: Run) -> Live | None:
+    """The augmentation that training does, None where copies were made or nothing is wanted."""
+    return Live.of(run) if augments_live(run) else None
+
+
+def longest_factor(run: Run) -> float:
+    """How much longer than the result a chunk's audio must be: the highest speed that training may draw."""
+    return longest_of(AugmentOptions(**run.options["augment"])) if augments_live(run) else 1.0
+
+
+def voices(run: Run) -> list[str]:
+    """What training may put behind a speaker's name: "" first, then -speed0.9 and the like."""
+    return Live.voices(AugmentOptions(**run.options["augment"])) if augments_live(run) else [""]
+
+
+def deciding(run: Run) -> dict[str, Any]:
+    """The options of the augmentation that training does, for its stamp; {} where it does none."""
+    if not augments_live(run):
+        return {}
+    options, kinds = run.options["augment"], run.options["augment"]["kinds"]
+    decide = {name: value for kind in kinds for name, value in relevant(options, kind).items()}
+    return {"kinds": kinds, "probability": options["probability"], "seed": options["seed"], **decide}
+
+
+def pools(run: Run) -> list[Path]:
+    """The tables of the recordings that training mixes in."""
+    if not augments_live(run):
+        return []
+    options = run.options["augment"]
+    used = {EFFECTS[step.effect].pool for kind in options["kinds"] for step in parse_chain(kind)}
+    return [run.data / options[pool] / "wav.scp" for pool in sorted(used & {"noise", "music", "rooms"})]
