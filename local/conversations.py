@@ -1,8 +1,8 @@
 """egs/conversations: made-up conversations of the development and evaluation speakers of egs/mini (stage 0).
 
-Each recording joins utterances of two to four speakers of one package (packages differ in channel, which would
-make it too easy) in random turns with short pauses, all equally loud. data/SET/rttm says who speaks when,
-data/SET/reco2num_spk how many. The training set is that of egs/mini, so that its model may be used.
+Each recording joins utterances of two to four speakers of one package (packages differ in channel, which
+would make it too easy) in random turns with short pauses, all equally loud. data/SET/rttm says who speaks
+when, data/SET/reco2num_spk how many. The training set is that of egs/mini, so that its model may be used.
 """
 
 from __future__ import annotations
@@ -40,10 +40,8 @@ def utterance(path: Path) -> np.ndarray:
     return samples * (LEVEL / np.sqrt(np.mean(samples**2, dtype=np.float64)))
 
 
-def converse(
-    rng: np.random.Generator, files: Mapping[str, Sequence[Path]]
-) -> tuple[np.ndarray, list[Turn]]:
-    """A conversation of the speakers of ``files``: samples [time] and who speaks when. Nobody follows himself."""
+def converse(rng: np.random.Generator, files: Mapping[str, Sequence[Path]]) -> tuple[np.ndarray, list[Turn]]:
+    """A conversation of the speakers of ``files``: samples [time] and its turns. Nobody follows himself."""
     pieces, turns, at, last = [], [], 0, ""
     names = sorted(files)
     waiting: list[str] = []  # everybody speaks once before anybody is drawn again
@@ -54,7 +52,7 @@ def converse(
                 waiting.append(waiting.pop(0))
         last = waiting.pop(0)
         pause = np.zeros(int(rng.uniform(*PAUSE) * RATE), np.float32)
-        speech = utterance(files[last][rng.integers(len(files[last]))])
+        speech = utterance(files[last][int(rng.integers(len(files[last])))])
         start = at + len(pause)
         at = start + len(speech)
         pieces += [pause, speech]

@@ -292,6 +292,36 @@ def test_a_block_that_would_grow_is_passed_as_it_came() -> None:
         assert np.sum(out[block] ** 2) <= 2.01 * np.sum(primary[block] ** 2)
 
 
+class Foreseen:
+    """In the place of a BlockFilter: says what the noise of each block is; two rounds are for learning."""
+
+    block, taps, size = 4, 4, 8
+
+    def __init__(self, noise: list[float]) -> None:
+        self.noise, self.calls = noise, 0
+
+    def expect(self, primary: np.ndarray) -> None:
+        assert primary.shape == (len(self.noise), 4)
+
+    def estimate(self, window: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        self.calls += 1
+        return np.full(4, self.noise[(self.calls - 1) % len(self.noise)], np.float32)
+
+
+def test_after_a_block_that_is_passed_the_noise_is_subtracted_slowly() -> None:
+    out = np.ones(16, np.float32)
+    adaptive._subtract(Foreseen([0.5, 5.0, 0.5, 0.5]), out, 16, 1.0, np.ones(16), 1.0)  # type: ignore[arg-type]
+    passed, faded = [1, 1, 1, 1], [1 - 0.5 * share for share in (0.25, 0.5, 0.75, 1.0)]
+    assert out.tolist() == [0.5] * 4 + passed + faded + [0.5] * 4
+
+
+def test_a_long_filter_still_looks_for_tones() -> None:
+    rate = 2000
+    tone = np.sin(2 * np.pi * 440.3 * np.arange(30 * rate) / rate).astype(np.float32)
+    out = enhance_line(tone, rate, taps=1.0, rumble_db=0)
+    assert np.mean(out[-5 * rate :] ** 2) < 0.1 * np.mean(tone**2)
+
+
 def test_what_cannot_be_filtered_is_refused() -> None:
     fine, bad = white(RATE).astype(np.float32), white(RATE).astype(np.float32)
     for value in (np.nan, np.inf):
@@ -304,7 +334,7 @@ def test_what_cannot_be_filtered_is_refused() -> None:
         enhance_line(fine * np.float32(1e12), RATE)
     with pytest.raises(InputError, match="16000 samples and 15999"):
         cancel_noise(fine, fine[1:], RATE)
-    for wrong in ({"taps": 0.0}, {"taps": 100.0}, {"delay": -1.0}, {"rumble_db": -1.0}):
+    for wrong in ({"taps": 0.0}, {"taps": 100.0}, {"delay": -1.0}, {"delay": 0.0}, {"rumble_db": -1.0}):
         with pytest.raises(InputError):
             enhance_line(fine, RATE, **wrong)
     assert adaptive.LOUD > 32768  # whole numbers of 16 bits are fine as a reference

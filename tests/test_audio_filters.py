@@ -17,7 +17,6 @@ from pysteps.audio.filters import (
     bandpass,
     normalise_level,
     preemphasis,
-    remove_dc,
     resample,
     to_int16,
     trim_silence,
@@ -120,7 +119,6 @@ def test_resampling_streams_to_the_same_bits(from_rate: int, to_rate: int, lengt
         lambda x, **where: bandpass(x, 16000, 300, 3400, **where),
         lambda x, **where: bandpass(x, 16000, 300, 3400, zero_phase=False, **where),
         lambda x, **where: preemphasis(x, 0.97, **where),
-        lambda x, **where: remove_dc(x, **where),
         lambda x, **where: normalise_level(x, "rms", -30, **where),
     ],
 )
@@ -143,11 +141,6 @@ def test_preemphasis_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(preemphasis(samples[:0], 0.5)) == 0
     with pytest.raises(InputError, match="pre-emphasis"):
         preemphasis(samples, 1.5)
-
-
-def test_the_mean_goes() -> None:
-    np.testing.assert_allclose(remove_dc(np.array([1, 2, 6], np.float32)), [-2, -1, 3])
-    assert len(remove_dc(np.zeros(0, np.float32))) == 0
 
 
 def test_levels_by_hand() -> None:
@@ -188,8 +181,16 @@ def test_quiet_ends_are_trimmed_to_whole_frames(monkeypatch: pytest.MonkeyPatch)
     assert trim_silence(samples, 8000, 90) == (0, 1005)
     monkeypatch.setattr(filters, "BLOCK", 200)
     assert trim_silence(samples, 8000, 30) == (320, 720)
-    samples[1000:], samples[330:340] = 1.0, 0.5  # the short last frame counts by its power, not by its energy
-    assert trim_silence(samples, 8000, 5) == (960, 1005)
+    samples[1000:], samples[330:340] = 0.4, 0.5  # the short last frame counts by its power, not by its energy
+    assert trim_silence(samples, 8000, 3) == (320, 1005)
+
+
+def test_a_loud_sample_at_the_end_is_no_loudest_frame() -> None:
+    samples = np.full(801, 0.1, np.float32)  # ten frames of 80 samples, and one sample
+    samples[-1] = 1.0
+    assert trim_silence(samples, 8000, 15) == (0, 801)
+    samples[:-1] = 0
+    assert trim_silence(samples, 8000, 15) == (800, 801)  # unless there is nothing else
 
 
 def test_silence_is_not_trimmed_away() -> None:

@@ -119,6 +119,16 @@ def test_a_cut_sphere_is_refused(tmp_path: Path) -> None:
         read_audio(path, utt="u1")
 
 
+@pytest.mark.parametrize("coding", ["pcm", "pcm,embedded-shorten-v2.00"])
+@pytest.mark.parametrize(
+    ("name", "value"), [("sample_rate", 10**12), ("channel_count", 10**10), ("channel_count", 0)]
+)
+def test_a_sphere_header_of_nonsense_is_refused(tmp_path: Path, name: str, value: int, coding: str) -> None:
+    fields = {"channel_count": 1, "sample_rate": 8000, "sample_coding": coding, name: value}
+    with pytest.raises(InputError, match=rf"a\.sph: a SPHERE header of .*{value}"):
+        read_audio(sphere(tmp_path / "a.sph", shorten(walk(1, 300), 5), **fields))
+
+
 def shorten(samples: np.ndarray, kind: int) -> bytes:
     """int16 [channels, time] in shorten 2 (Robinson 1994): first differences (DIFF1) in blocks of 256."""
     bits: list[str] = []
@@ -313,6 +323,28 @@ def test_cut_containers_are_refused(
         read_audio(path, utt="u1")
 
 
+def test_a_matroska_whose_length_leads_beyond_every_file_is_refused(tmp_path: Path) -> None:
+    head = b"\x1aE\xdf\xa3" + bytes([0x01]) + b"\xf0" * 7  # a length of 67 PB: no seek gets there
+    path = tmp_path / "a.webm"
+    path.write_bytes(head + bytes(500))
+    with pytest.raises(InputError, match=r"a\.webm: truncated: \d+ bytes are missing"):
+        read_audio(path)
+    path.write_bytes(head[:5] + b"\xff" * 6 + b"\xfe" + bytes(500))
+    with pytest.raises(InputError, match=r"a\.webm: truncated: \d+ bytes are missing"):
+        read_audio(path)
+
+
+def test_a_stream_that_turns_up_in_the_middle_of_a_ts_is_refused(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "a.ts", noise(RATE), RATE, "mpegts", "aac")
+    content = bytearray(path.read_bytes())
+    packet = 14 * 188
+    assert content[packet] == 0x47
+    content[packet + 2] = 1  # the low byte of its stream's number
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.ts: damaged: a stream turns up"):
+        read_audio(path)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -342,6 +374,17 @@ def test_a_part_in_the_last_page_of_an_ogg_is_that_part(tmp_path: Path) -> None:
     whole, _ = read_audio(path)
     for start in (16.0, 18.0, 19.5):
         np.testing.assert_array_equal(read_audio(path, start=start)[0], whole[round(start * RATE) :])
+
+
+def test_a_part_of_an_mp3_does_not_depend_on_what_was_read_before(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, 0.1 * np.random.default_rng(0).normal(size=10 * RATE), RATE)
+    wanted, _ = read_audio(path, start=5.5, end=6.2)
+    with open_audio(path) as source:
+        for start, end in ((0, 1), (8, 9), (4.2, 4.4)):
+            assert list(source.blocks(start, end))
+        (block,) = source.blocks(5.5, 6.2)
+    np.testing.assert_array_equal(block[:, 0], wanted)
 
 
 @pytest.mark.parametrize("subtype", ["GSM610", "MS_ADPCM", "IMA_ADPCM"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from pysteps.audio.read import duration, read_audio, read_wav_stream
+from pysteps.audio.read import duration, open_audio, read_audio, read_stream
 from pysteps.formats.errors import InputError
 
 RATE = 16000
@@ -129,7 +129,7 @@ def test_wavs_in_an_archive_are_read_one_after_the_other(tmp_path: Path, subtype
     archive = io.BytesIO(b"u1 " + content + b"u2 " + content)
     for _ in range(2):
         archive.read(3)
-        samples, rate = read_wav_stream(archive, channel=1)
+        samples, rate = read_stream(archive, channel=1)
         assert rate == RATE
         np.testing.assert_array_equal(samples, read_audio(tmp_path / "a.wav", channel=1)[0])
     assert archive.read() == b""
@@ -139,4 +139,50 @@ def test_wavs_in_an_archive_are_read_one_after_the_other(tmp_path: Path, subtype
 def test_a_cut_archive_is_refused(tmp_path: Path, cut: int) -> None:
     content = saved(tmp_path / "a.wav", tone()).read_bytes()
     with pytest.raises(InputError, match="x.ark:3: utterance u1"):
-        read_wav_stream(io.BytesIO(content[:cut]), where="x.ark:3", utt="u1")
+        read_stream(io.BytesIO(content[:cut]), where="x.ark:3", utt="u1")
+
+
+def test_a_disk_that_fails_is_said(tmp_path: Path) -> None:
+    memory = Path("/proc/self/mem")  # its first byte cannot be read: the system's EIO
+    if not memory.is_file():
+        pytest.skip("no /proc here")
+    with pytest.raises(InputError, match="/proc/self/mem: utterance u1: Input/output error"):
+        read_audio(memory, utt="u1")
+    with (
+        open(memory, "rb", buffering=0) as handle,
+        pytest.raises(InputError, match="x.ark:0: utterance u1: Input/output error"),
+    ):
+        open_audio(handle, where="x.ark:0", utt="u1")
+
+
+def test_a_disk_that_fails_on_the_way_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(io.BytesIO):
+        fine = True
+
+        def read(self, size: int | None = -1) -> bytes:
+            if not self.fine:
+                raise OSError(5, "Input/output error")
+            return super().read(size)
+
+    handle = Broken(saved(tmp_path / "a.wav", tone()).read_bytes())
+    with open_audio(handle, where="x.ark:0", utt="u1") as source:
+        handle.fine = False
+        with pytest.raises(InputError, match="x.ark:0: utterance u1: Input/output error"):
+            list(source.blocks())
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.0, np.inf), (0.0, 1e305), (np.nan, 1.0), (-np.inf, None)])
+def test_times_without_end_are_refused(tmp_path: Path, start: float, end: float | None) -> None:
+    path = saved(tmp_path / "a.wav", tone())
+    with pytest.raises(InputError, match=r"a\.wav: a segment from"):
+        read_audio(path, start=start, end=end)
+
+
+def test_no_room_is_made_for_what_only_a_header_promises(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.flac", tone())
+    content = bytearray(path.read_bytes())
+    content[21] |= 0x0F  # 36 bits of STREAMINFO: 64 G samples, 256 GB of float32
+    content[22:26] = b"\xff" * 4
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.flac: (truncated|cannot be read)"):
+        read_audio(path)

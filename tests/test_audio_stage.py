@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import kaldiio
 import numpy as np
@@ -13,10 +15,13 @@ import soundfile
 import soxr
 import yaml
 
-from pysteps.audio import convert, process
+from pysteps.audio import convert, growing, process
+from pysteps.audio.adaptive import cancel_noise, enhance_line
 from pysteps.audio.convert import Converter, Recordings
-from pysteps.audio.options import AudioOptions
-from pysteps.audio.stage import channels, clipping, convert_shard
+from pysteps.audio.filters import to_int16
+from pysteps.audio.growing import FRAME, Compact, joined
+from pysteps.audio.options import AudioOptions, relevant
+from pysteps.audio.stage import Cuts, channels, clipping, convert_shard, units, worker
 from pysteps.formats import arks
 from pysteps.formats.datadir import DataSet
 from pysteps.formats.errors import InputError
@@ -46,11 +51,17 @@ def shard(tmp_path: Path) -> Callable[..., Tables]:
         pipes = bool(options.pop("allow_pipes", False))
         path = folder / "audio.1.ark"
         with Converter(AudioOptions(**options), pipes) as converter, arks.writing(path) as writer:
-            tables = convert_shard(DataSet(folder), sorted(segments or wav), converter, writer)
+            tables = convert_shard(Cuts.of(DataSet(folder)), sorted(segments or wav), converter, writer)
         write_table(tmp_path / "out.scp", tables["wav.scp"])
         return {name: dict(table) for name, table in tables.items()}
 
     return do
+
+
+def converted(options: AudioOptions, path: Path) -> tuple[np.ndarray, int]:
+    """All 16-bit samples of a file, and how many were clipped."""
+    blocks = Converter(options).blocks(str(path))
+    return np.concatenate(list(blocks)), blocks.clipped
 
 
 def heard(tmp_path: Path, utt: str) -> np.ndarray:
@@ -79,6 +90,10 @@ def heard(tmp_path: Path, utt: str) -> np.ndarray:
         ("sample_rate", 0),
         ("band_order", 0),
         ("shard_utterances", 0),
+        ("enhance_delay", 0),
+        ("enhance_taps", 0),
+        ("enhance_rumble_db", -1),
+        ("max_dropped", -1),
     ],
 )
 def test_an_option_that_cannot_be_is_refused_by_name(name: str, value: object) -> None:
@@ -91,6 +106,50 @@ def test_the_canceller_needs_a_reference_of_its_own() -> None:
         AudioOptions(enhance="cancel")
     with pytest.raises(InputError, match="reference_channel 2"):
         AudioOptions(enhance="cancel", channel=2, reference_channel=2)
+
+
+@pytest.mark.parametrize(("rate", "fine"), [(65535, True), (88200, True), (65537, False), (96001, False)])
+def test_a_rate_that_flac_lacks_is_refused(rate: int, fine: bool) -> None:
+    AudioOptions(sample_rate=rate)
+    if fine:
+        AudioOptions(sample_rate=rate, materialise="flac")
+        return
+    with pytest.raises(InputError, match=rf"--audio\.materialise flac .*no {rate} Hz"):
+        AudioOptions(sample_rate=rate, materialise="flac")
+
+
+BAND, LINE = {"band_order", "zero_phase"}, {"enhance_delay", "enhance_rumble_db"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "idle"),
+    [
+        ({}, {*BAND, "level_db", "reference_channel", "enhance_taps", *LINE}),
+        ({"enhance": "line"}, {*BAND, "level_db", "reference_channel"}),
+        ({"enhance": "cancel"}, {*BAND, "level_db", *LINE}),
+        ({"band_high": 3000.0, "level": "rms"}, {"reference_channel", "enhance_taps", *LINE}),
+    ],
+)
+def test_numbers_of_steps_that_are_not_asked_for_decide_nothing(chosen: dict, idle: set[str]) -> None:
+    options = {**AudioOptions().__dict__, **chosen}
+    assert set(options) - set(relevant(options)) == idle
+
+
+def test_allowing_pipes_decides_only_where_there_are_some(tmp_path: Path) -> None:
+    def says(pipes: bool, entry: str) -> object:
+        (tmp_path / "wav.scp").write_text(f"a a.wav\nb {entry} \n")
+        run = SimpleNamespace(
+            base_sets=[tmp_path.name],
+            data=tmp_path.parent,
+            allow_pipes=pipes,
+            of=lambda stage, name: tmp_path,
+            deciding=lambda stage: AudioOptions().__dict__,
+        )
+        (unit,) = units(run)  # type: ignore[arg-type]
+        return unit.options["allow_pipes"]
+
+    assert says(True, "cat b.wav |")
+    assert not says(True, "b.wav") and not says(False, "cat b.wav |")
 
 
 def test_every_method_has_a_conf() -> None:
@@ -122,7 +181,7 @@ def test_the_steps_are_done_in_their_order(tmp_path: Path) -> None:
         level="rms",
         level_db=-30,
     )
-    samples, clipped = Converter(options).convert(str(tmp_path / "x.wav"))
+    samples, clipped = converted(options, tmp_path / "x.wav")
     y = soxr.resample(x - x.mean(), 44100, 16000)
     y = scipy.signal.sosfiltfilt(scipy.signal.butter(3, [200, 3000], "bandpass", fs=16000, output="sos"), y)
     y = np.concatenate([y[:1], y[1:] - 0.9 * y[:-1]])
@@ -137,7 +196,7 @@ def test_the_steps_are_done_in_their_order(tmp_path: Path) -> None:
 def test_what_needs_no_change_keeps_its_bits(tmp_path: Path) -> None:
     samples = np.random.default_rng(0).integers(-32768, 32768, 50000).astype(np.int16)
     soundfile.write(tmp_path / "x.flac", samples, 16000)
-    made, clipped = Converter(AudioOptions()).convert(str(tmp_path / "x.flac"))
+    made, clipped = converted(AudioOptions(), tmp_path / "x.flac")
     assert clipped == 0 and made.dtype == np.int16
     np.testing.assert_array_equal(made, samples)
 
@@ -152,7 +211,7 @@ STREAMED = {
 @pytest.mark.parametrize("options", STREAMED.values(), ids=STREAMED.keys())
 def test_blocks_are_seamless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict) -> None:
     soundfile.write(tmp_path / "x.wav", speech(4.0, 22050), 22050)
-    whole, _ = Converter(AudioOptions(**options)).convert(str(tmp_path / "x.wav"))
+    whole, _ = converted(AudioOptions(**options), tmp_path / "x.wav")
     monkeypatch.setattr(process, "SECONDS", 0.37)
     blocks = list(Converter(AudioOptions(**options)).blocks(str(tmp_path / "x.wav")))
     assert len(blocks) > 9
@@ -164,7 +223,7 @@ def test_causal_band_pass_and_pre_emphasis_by_hand(tmp_path: Path) -> None:
     x = speech(2.0, 16000)
     soundfile.write(tmp_path / "x.wav", x, 16000, subtype="DOUBLE")
     options = AudioOptions(band_low=300, zero_phase=False, band_order=2, preemphasis=0.5)
-    made, _ = Converter(options).convert(str(tmp_path / "x.wav"))
+    made, _ = converted(options, tmp_path / "x.wav")
     b, a = scipy.signal.butter(2, 300, "highpass", fs=16000)
     y = scipy.signal.lfilter(b, a, x)
     np.testing.assert_allclose(made, 32768 * np.concatenate([y[:1], y[1:] - 0.5 * y[:-1]]), atol=1)
@@ -178,16 +237,72 @@ def test_the_enhancers_get_their_channels_at_the_runs_rate(tmp_path: Path) -> No
     recording = np.stack([0.01 * rng.normal(size=len(noise)), wanted + path, noise], axis=1)
     soundfile.write(tmp_path / "x.wav", recording, 32000, subtype="FLOAT")
     options = AudioOptions(enhance="cancel", channel=1, reference_channel=2)
-    made, _ = Converter(options).convert(str(tmp_path / "x.wav"))
+    made, _ = converted(options, tmp_path / "x.wav")
     clean = soxr.resample(wanted, 32000, 16000)
     left = (made / 32768 - clean)[16000:]
     noisy = soxr.resample(path, 32000, 16000)[16000:]
     assert 10 * np.log10(np.mean(noisy**2) / np.mean(left**2)) > 10
     tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(len(noise)) / 32000)
     soundfile.write(tmp_path / "y.wav", wanted + tone, 32000, subtype="FLOAT")
-    line, _ = Converter(AudioOptions(enhance="line")).convert(str(tmp_path / "y.wav"))
+    line, _ = converted(AudioOptions(enhance="line"), tmp_path / "y.wav")
     spectrum = np.abs(np.fft.rfft(line[16000:48000] / 32768)) / 16000
     assert spectrum[880] < 0.01  # 440 Hz: its amplitude was 0.1
+
+
+ENHANCE = {"enhance_taps": 0.02, "enhance_delay": 0.03, "enhance_rumble_db": 3.0}
+
+
+@pytest.mark.parametrize("name", ENHANCE)
+def test_every_number_of_the_enhancers_reaches_them(tmp_path: Path, name: str) -> None:
+    time = np.arange(4 * 16000) / 16000
+    x = (speech(4.0, 16000) + 0.1 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
+    soundfile.write(tmp_path / "x.wav", x, 16000, subtype="FLOAT")
+    short = name.removeprefix("enhance_")
+    made, _ = converted(AudioOptions(enhance="line", **{name: ENHANCE[name]}), tmp_path / "x.wav")
+    wanted = to_int16(enhance_line(x, 16000, **{short: ENHANCE[name]}))[0]
+    assert not np.array_equal(wanted, to_int16(enhance_line(x, 16000))[0])
+    np.testing.assert_array_equal(made, wanted)
+
+
+def test_the_cancellers_filter_has_the_length_that_is_asked(tmp_path: Path) -> None:
+    noise = 0.1 * np.random.default_rng(1).normal(size=2 * 16000)
+    x = np.stack([speech(2.0, 16000) + noise, noise], axis=1).astype(np.float32)
+    soundfile.write(tmp_path / "x.wav", x, 16000, subtype="FLOAT")
+    options = AudioOptions(enhance="cancel", reference_channel=1, enhance_taps=0.02)
+    made, _ = converted(options, tmp_path / "x.wav")
+    wanted = to_int16(cancel_noise(x[:, 0], x[:, 1], 16000, taps=0.02))[0]
+    np.testing.assert_allclose(made, wanted, atol=2)
+    assert np.abs(made - to_int16(cancel_noise(x[:, 0], x[:, 1], 16000))[0].astype(int)).max() > 50
+
+
+@pytest.mark.parametrize("gain", [1e-6, 20.0])
+def test_the_cancellers_reference_may_have_any_scale(tmp_path: Path, gain: float) -> None:
+    rng = np.random.default_rng(0)
+    noise = 0.1 * rng.normal(size=3 * 16000)
+    for scale in (1.0, gain):
+        pair = np.stack([speech(3.0, 16000) + noise, scale * noise], axis=1)
+        soundfile.write(tmp_path / f"{scale}.wav", pair, 16000, subtype="FLOAT")
+    options = AudioOptions(enhance="cancel", reference_channel=1)
+    plain, _ = converted(options, tmp_path / "1.0.wav")
+    made, _ = converted(options, tmp_path / f"{gain}.wav")
+    np.testing.assert_allclose(made, plain, atol=10)
+
+
+@pytest.mark.parametrize("gain", [1.0, 1e-30, 3e38])
+def test_what_is_held_in_16_bits_keeps_its_samples(gain: float) -> None:
+    rng = np.random.default_rng(0)
+    pcm = (rng.integers(-32767, 32768, 3 * FRAME + 77) / np.float32(32768)).astype(np.float32)
+    compact = Compact(100)
+    for part in np.split(pcm * np.float32(gain), [5, 5, 5000, 9000]):
+        compact.append(part)
+    assert len(compact) == len(pcm)
+    tolerance = 0 if gain == 1.0 else 2**-14
+    for part in (slice(0, 10), slice(4090, 4100), slice(9000, None), slice(12000, 99999), slice(3, 3)):
+        found = compact[part]
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found / np.float32(gain), pcm[part], atol=tolerance)
+    with pytest.raises(InputError, match="NaN or infinity in the noise reference"):
+        compact.append(np.full(FRAME, np.nan, np.float32))
 
 
 def test_a_channel_table_cannot_make_the_reference_its_own_noise(
@@ -203,7 +318,16 @@ def test_a_channel_table_cannot_make_the_reference_its_own_noise(
 def test_whole_signals_grow_in_place() -> None:
     blocks = [np.full(n, n, np.float32) for n in (5, 0, 700, 3)]
     for expected in (0, 10, 708, 2000):
-        np.testing.assert_array_equal(process.joined(iter(blocks), expected), np.concatenate(blocks))
+        np.testing.assert_array_equal(joined(iter(blocks), expected), np.concatenate(blocks))
+
+
+def test_no_room_is_made_for_what_may_never_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(joined([np.ones(3, np.float32)], 1 << 60)) == 3
+    monkeypatch.setattr(growing, "TRUSTED", 100)
+    whole = growing.Growing(1000, np.float32)
+    for _ in range(10):
+        whole.append(np.ones(100, np.float32))
+    assert len(whole._whole) == 1000  # and no more than was promised, where that was true
 
 
 def test_clipping_is_counted_and_said(tmp_path: Path, shard: Callable[..., Tables]) -> None:
@@ -224,6 +348,9 @@ def test_clipping_is_counted_and_said(tmp_path: Path, shard: Callable[..., Table
     assert clipping(tmp_path, 16000).startswith("9 samples of 1 utterances were clipped (see")
     write_table(tmp_path / "clipped", {})
     assert clipping(tmp_path, 16000) == ""
+    write_table(tmp_path / "clipped", {"loud": "1"})
+    write_table(tmp_path / "utt2dur", {"loud": "0.0000"})  # one sample at 48 kHz
+    assert "loud (100.0%)" in clipping(tmp_path, 48000)
 
 
 # ---- channels, segments, entries
@@ -249,6 +376,7 @@ def test_a_set_says_the_channel_of_each_recording(tmp_path: Path, shard: Callabl
     [
         ("a 0\nb left\n", "reco2channel:2: no channel number: 'left'"),
         ("z 1\n", "reco2channel:1: z is not in"),
+        ("a 1\nb 0\na 0\n", "reco2channel:3: a is there twice"),
     ],
 )
 def test_a_wrong_channel_table_is_said_with_its_line(tmp_path: Path, table: str, said: str) -> None:
@@ -311,8 +439,122 @@ def test_a_command_runs_once_for_all_its_segments(tmp_path: Path, shard: Callabl
 
 
 def test_a_command_that_fails_is_said_with_its_words(tmp_path: Path, shard: Callable[..., Tables]) -> None:
-    tables = shard({"a": "echo no such tape >&2; false |"}, allow_pipes=True)
-    assert "the command failed: no such tape" in tables["dropped"]["a"]
+    tables = shard({"a": "echo no such tape >&2; echo; echo b lonely >&2; false |"}, allow_pipes=True)
+    assert tables["dropped"]["a"].endswith("the command failed: no such tape b lonely")
+    with Converter(AudioOptions(), True) as converter, pytest.raises(InputError, match="failed: one two$"):
+        converter.source("echo one >&2; echo two >&2; false |")
+
+
+def test_no_reason_takes_more_than_a_line(
+    tmp_path: Path, shard: Callable[..., Tables], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise InputError("a decoder\nwith two lines")
+
+    monkeypatch.setattr(convert, "open_audio", broken)
+    assert shard({"a": "x.wav"})["dropped"]["a"].endswith("a decoder with two lines")
+
+
+def test_a_command_that_fails_runs_once_for_all_its_segments(
+    tmp_path: Path, shard: Callable[..., Tables]
+) -> None:
+    command = f"echo x >> {tmp_path / 'runs'}; false |"
+    tables = shard({"one": command}, {"a": "one 0 1", "b": "one 1 2"}, allow_pipes=True)
+    assert set(tables["dropped"]) == {"a", "b"} and (tmp_path / "runs").read_text() == "x\n"
+
+
+def test_a_command_reads_nothing_of_ours(tmp_path: Path, shard: Callable[..., Tables]) -> None:
+    soundfile.write(tmp_path / "x.wav", speech(0.5, 16000), 16000)
+    (tmp_path / "ours").write_text("what a job reads\n")
+    kept, ours = os.dup(0), os.open(tmp_path / "ours", os.O_RDONLY)
+    try:
+        os.dup2(ours, 0)
+        shard({"a": f"cat > {tmp_path / 'theirs'}; cat {tmp_path / 'x.wav'} |"}, allow_pipes=True)
+        assert os.read(0, 99) == b"what a job reads\n"
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
+        os.close(ours)
+    assert (tmp_path / "theirs").read_text() == "" and len(heard(tmp_path, "a")) == 8000
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_segment_after_a_dropped_one_is_read(
+    tmp_path: Path, shard: Callable[..., Tables], piped: bool
+) -> None:
+    x = speech(3.0, 16000)
+    x[20000] = np.nan
+    soundfile.write(tmp_path / "x.wav", x, 16000, subtype="FLOAT")
+    entry = f"echo x >> {tmp_path / 'runs'}; cat {tmp_path / 'x.wav'} |" if piped else str(tmp_path / "x.wav")
+    segments = {"a": "one 0 1", "b": "one 1 2", "c": "one 2 3", "d": "one 5 6", "e": "one 2.5 -1"}
+    tables = shard({"one": entry}, segments, allow_pipes=piped)
+    assert set(tables["dropped"]) == {"b", "d"} and "NaN" in tables["dropped"]["b"]
+    np.testing.assert_allclose(heard(tmp_path, "c"), 32768 * x[32000:], atol=0.51)
+    assert tables["utt2dur"]["e"] == "0.5000"
+    if piped:
+        assert (tmp_path / "runs").read_text() == "x\n"
+
+
+def test_a_decoder_that_failed_is_not_gone_on_with(tmp_path: Path, shard: Callable[..., Tables]) -> None:
+    path = tmp_path / "x.flac"
+    soundfile.write(path, 0.1 * np.random.default_rng(0).normal(size=6 * 16000), 16000)
+    whole, _ = soundfile.read(path, dtype="int16")
+    content = bytearray(path.read_bytes())
+    at = len(content) * 2 // 5
+    content[at : at + 40] = bytes(40)
+    path.write_bytes(content)
+    tables = shard({"one": str(path)}, {"a": "one 0 1", "b": "one 1.5 3.5", "c": "one 4 5"})
+    assert list(tables["dropped"]) == ["b"]
+    np.testing.assert_array_equal(heard(tmp_path, "c"), whole[4 * 16000 : 5 * 16000])
+
+
+def test_closing_forgets_the_recording(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "x.wav", speech(0.5, 16000), 16000)
+    converter = Converter(AudioOptions())
+    for _ in range(2):
+        assert sum(map(len, converter.blocks(str(tmp_path / "x.wav")))) == 8000
+        converter.close()
+
+
+@pytest.mark.parametrize("end", ["inf", "1e305", "nan", "-2", "0"])
+def test_a_segment_without_an_end_is_said_with_its_line(tmp_path: Path, end: str) -> None:
+    (tmp_path / "segments").write_text(f"a one 0 -1\nb one 0 {end}\n")
+    with pytest.raises(InputError, match=r"segments:2: utterance b: start 0.0 and end .* are no interval \("):
+        DataSet(tmp_path).segments()
+    (tmp_path / "segments").write_text("a one inf -1\n")
+    with pytest.raises(InputError, match="no interval"):
+        DataSet(tmp_path).segments()
+    (tmp_path / "segments").write_text("a one 0.5 -1\n")
+    assert DataSet(tmp_path).segments() == {"a": ("one", 0.5, -1.0)}
+
+
+def test_an_archive_that_is_missing_is_said_once(tmp_path: Path, shard: Callable[..., Tables]) -> None:
+    entry = f"{tmp_path / 'no.ark'}:5"
+    assert shard({"a": entry})["dropped"]["a"] == f"{entry}: No such file or directory"
+
+
+@pytest.mark.parametrize("stage", ["audio", "vad"])
+def test_a_sets_tables_are_read_once_for_all_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    from pysteps.vad.options import VadOptions
+    from pysteps.vad.stage import worker as decider
+
+    for utt in ("a", "b"):
+        soundfile.write(tmp_path / f"{utt}.wav", speech(1.0, 16000), 16000)
+    write_table(tmp_path / "wav.scp", {utt: str(tmp_path / f"{utt}.wav") for utt in ("a", "b")})
+    run = SimpleNamespace(
+        options={"audio": AudioOptions().__dict__, "vad": {**VadOptions().__dict__, "min_voiced": 0}},
+        allow_pipes=False,
+        set=lambda name: DataSet(tmp_path),
+        audio_scp=lambda name: tmp_path / "wav.scp",
+    )
+    unit = SimpleNamespace(name="x", folder=tmp_path)
+    do = (worker if stage == "audio" else decider)(run)  # type: ignore[arg-type]
+    first = do(unit, 1, ["a"])  # type: ignore[arg-type]
+    (tmp_path / "wav.scp").unlink()
+    second = do(unit, 2, ["b"])  # type: ignore[arg-type]
+    assert not first["dropped"] and not second["dropped"]
 
 
 # ---- materialise

@@ -87,6 +87,11 @@ def test_a_range_is_an_option() -> None:
     assert {one(utt, "opus", opus_kbps=[20])["kbps"] for utt in SPEECH} == {20}
 
 
+def test_a_range_of_very_small_numbers_is_drawn_from() -> None:
+    found = {one(utt, "clip", clip_share=(0.0001, 0.0004))["share"] for utt in SPEECH}
+    assert len(found) > 20 and 0.0001 <= min(found) < 0.0002 and 0.0003 < max(found) <= 0.0004
+
+
 def test_every_bit_rate_and_room_is_met() -> None:
     assert {one(utt, "mp3")["kbps"] for utt in SPEECH} == {16, 24, 32, 48, 64}
     assert {one(utt, "room")["name"] for utt in SPEECH} == {"s1", "s2"}
@@ -129,6 +134,9 @@ def test_few_speakers_give_few_voices_and_one_is_refused() -> None:
         ("speed0.90", "unknown speed"),
         ("speednan", "unknown speed"),
         ("tempoy", "unknown tempo"),
+        ("speed1.0004", "speed 1.0004 is too exact .*three decimals"),
+        ("speed1.2346+noise", "speed 1.2346 is too exact"),
+        ("tempo0.98765", "tempo 0.98765 is too exact"),
         ("noise+speed0.9", "speed is not the first effect of 'noise.speed0.9'"),
         ("speed0.9+tempo1.1", "tempo is not the first"),
     ],

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from scipy import signal
 
 from pysteps.audio import stage as audio_stage
 from pysteps.augment import pools as pools_module
@@ -161,7 +162,7 @@ def test_clipping_of_what_is_written_is_counted(fresh: Any, capsys: pytest.Captu
 
 
 def test_the_live_path_gives_a_copys_samples(fresh: Any) -> None:
-    kinds = ("noise", "babble", "reverb+music", "speed0.9+noise", "room+telephone")
+    kinds = ("noise", "babble", "reverb+music", "speed0.9+noise", "room+telephone", "telephone", "gsm+noise")
     run = fresh(*kinds)
     do(stage, run)
     options = {**run.options["augment"], "when": "training"}
@@ -294,6 +295,86 @@ def test_a_pool_of_commands_or_without_the_drawn_name_is_refused(fresh: Any) -> 
     for name, message in (("n", "utterance n: the entry is a command"), ("x", "no recording x among noise")):
         with pytest.raises(InputError, match=message):
             Pools(run).load("noise", name)
+
+
+@pytest.mark.parametrize("options", [{"kinds": ["noise"], "materialise": "ark"}, {"kinds": ["speed0.9"]}])
+def test_audio_of_another_rate_than_the_runs_is_refused(fresh: Any, options: dict[str, Any]) -> None:
+    run = fresh(*options.pop("kinds"), **options)
+    run = replace(run, options={**run.options, "audio": {**run.options["audio"], "sample_rate": 8000}})
+    with pytest.raises(InputError, match=r"utterance \S+: audio of 16000 Hz where the run has 8000 Hz"):
+        do(stage, run)
+
+
+def shaped(run: Run, **audio: Any) -> Run:
+    return replace(run, options={**run.options, "audio": {**run.options["audio"], **audio}})
+
+
+@pytest.mark.parametrize("name", ["n2", "n40"])  # kept whole, and read in part
+def test_noise_goes_through_the_steps_that_the_speech_went_through(fresh: Any, name: str) -> None:
+    run = fresh("noise", "music", "reverb")
+    plain, room = Pools(run).load("noise", name, 0.0, 2 * RATE), Pools(run).load("rooms", "r")
+    band = {"band_low": 300.0, "band_high": 3400.0, "band_order": 4}
+    for zero_phase in (True, False):
+        pools = Pools(shaped(run, dc=True, preemphasis=0.9, zero_phase=zero_phase, **band))
+        sections = signal.butter(4, (300, 3400), "bandpass", fs=RATE, output="sos")
+        filtering = signal.sosfiltfilt if zero_phase else signal.sosfilt
+        wanted = filtering(sections, plain.astype(np.float64) - plain.mean(dtype=np.float64))
+        wanted[1:] -= 0.9 * wanted[:-1]
+        np.testing.assert_allclose(pools.load("noise", name, 0.0, 2 * RATE), wanted, atol=1e-5)
+        np.testing.assert_array_equal(pools.load("rooms", "r"), room)
+    np.testing.assert_allclose(  # a mean without a band-pass
+        Pools(shaped(run, dc=True)).load("music", "m"),
+        (music := Pools(run).load("music", "m")) - music.mean(),
+        atol=1e-7,
+    )
+
+
+def test_a_copy_is_redone_when_its_noise_goes_through_other_steps(fresh: Any) -> None:
+    run = fresh("noise", "reverb")
+    do(stage, run)
+    reasons = {unit.name: unit.stale() for unit in stage.units(shaped(run, band_low=80.0))}
+    assert reasons["train_reverb"] is None and reasons["train_noise"] is not None
+
+
+@pytest.mark.parametrize("materialise", ["none", "ark"])
+def test_a_copy_that_lacks_one_of_its_tables_is_redone(fresh: Any, materialise: str) -> None:
+    run = fresh("speed0.9", "noise", materialise=materialise)
+    do(stage, run)
+    for unit in stage.units(run):
+        assert unit.stale() is None
+        vad = run.of("vad", unit.name)
+        tables_ = [path for folder in (unit.folder, vad) for path in folder.iterdir() if path.is_file()]
+        made = {path for path in tables_ if path.suffix != ".ark" and not path.name.startswith(".")}
+        assert len(made) >= 7 and set(unit.outputs) == made - {unit.folder / "dropped"}
+        for path in unit.outputs:
+            kept = path.read_bytes()
+            path.unlink()
+            assert unit.stale() == f"{path} is missing"
+            path.write_bytes(kept)
+
+
+def test_a_copy_that_is_no_longer_written_has_no_count_of_clipping(fresh: Any) -> None:
+    run = fresh("volume", materialise="ark", volume_db=(40.0, 40.0))
+    do(stage, run)
+    assert tables.read_table(run.data / "train_volume" / "clipped")
+    augment = {**run.options["augment"], "materialise": "none"}
+    do(stage, replace(run, options={**run.options, "augment": augment}))
+    assert not (run.data / "train_volume" / "clipped").exists()
+
+
+def test_a_speaker_called_like_another_at_another_speed_is_refused(fresh: Any, tmp_path: Path) -> None:
+    run = fresh("speed0.9+noise")
+    work = tmp_path / "work"
+    shutil.copytree(run.work, work)
+    run = replace(run, work=str(work))
+    table = tables.read_table(run.data / "train" / "utt2spk")
+    first, *_, last = sorted(set(table.values()))
+    twin = {utt: f"{first}-speed0.9" if who == last else who for utt, who in table.items()}
+    tables.write_table(run.data / "train" / "utt2spk", twin)
+    with pytest.raises(InputError, match=f"speaker {first} at another speed .*rename the speaker"):
+        command.plan(stage, run)  # before the work
+    augment = {**run.options["augment"], "speed_speakers": "same"}
+    do(stage, replace(run, options={**run.options, "augment": augment}))
 
 
 def test_simulated_rooms_are_kept_apart_by_how_they_were_drawn(fresh: Any) -> None:

@@ -135,8 +135,9 @@ def test_the_stored_chunks_are_a_literal_cut_of_the_recordings(tmp_path: Path) -
     assert seen >= 15
 
 
-def test_held_out_chunks_are_features_of_the_clean_cut(tmp_path: Path) -> None:
-    run = tiny_run(tmp_path)
+@pytest.mark.parametrize("dither", [0.0, 1000.0])
+def test_held_out_chunks_are_features_of_the_clean_cut(tmp_path: Path, dither: float) -> None:
+    run = tiny_run(tmp_path, "--features.dither", str(dither), "--features.seed", "3")
     folder = make_egs(run)
     (info,) = read_plan(folder).valid
     features, _ = read_archive(folder, info)
@@ -145,7 +146,7 @@ def test_held_out_chunks_are_features_of_the_clean_cut(tmp_path: Path) -> None:
         utt, start = key.split("-", 1)[1].split("@")
         first = int(start) * SHIFT
         cut = literal_cut(run, utt)[first : first + (info.frames - 1) * SHIFT + LENGTH] / np.float32(32768)
-        wanted = compute(cut, Fbank(FbankOptions()), utt=utt)
+        wanted = compute(cut, Fbank(FbankOptions(dither=dither)), utt=key, seed=3)
         stats = cmvn_stats(wanted)
         assert np.abs(found - (wanted - stats[0, :-1] / len(wanted))).max() < 1e-3  # stored in two bytes
 
@@ -211,6 +212,37 @@ def test_another_snr_in_training_cuts_no_chunk_again_but_another_speed_does(tmp_
 
     assert stale("--augment.noise_snr", "[3,5]") is None
     assert "factor" in str(stale("--augment.kinds", "[noise,speed1.1]"))
+
+
+def test_what_makes_features_of_audio_is_in_the_stamp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def options(*words: str) -> dict[str, object]:
+        (unit,) = stage.units(resolve(REPO, parse(["--recipe", "folder", "--work", str(tmp_path), *words])))
+        return unit.options
+
+    audio, dither = ("--egs.kind", "audio"), ("--features.dither", "1")
+    # Two seeds of the dither give two sets of held-out chunks; without dither there is nothing to draw.
+    assert options(*audio, *dither) != options(*audio, *dither, "--features.seed", "1")
+    assert options(*audio) == options(*audio, "--features.seed", "1")
+    before = options(*audio), options()
+    monkeypatch.setattr("pysteps.features.stage.VERSION", 99)
+    assert options(*audio) != before[0] and options() == before[1]  # egs of features have stage 4's stamps
+
+
+@pytest.mark.parametrize("speed", [[], ["--augment.when", "training", "--augment.kinds", "[speed1.5]"]])
+def test_a_held_out_utterance_that_gives_a_chunk_is_not_short(tmp_path: Path, speed: list[str]) -> None:
+    run = tiny_run(tmp_path, "--egs.valid_share", "0.4", *speed)
+    voiced = run.of("vad", "train") / "utt2num_voiced"
+    # 40 voiced frames are enough for a chunk of 30, and not where it is 1.5 times as long.
+    write_table(voiced, {utt: "40" if utt.endswith("-1") else "200" for utt in read_table(voiced)})
+    (unit,) = stage.units(run)
+    stage.items(run, unit)
+    valid = {key.split("-", 1)[1].split("@")[0] for key in read_table(run.egs / "plan" / "valid.1")}
+    short = read_table(run.egs / "short")
+    assert any(utt.endswith("-1") for utt in valid) and not valid & set(short)
+    others = {utt: "40" for utt in read_table(voiced) if utt.endswith("-1") and utt not in valid}
+    assert short == (others if speed else {})
 
 
 def test_vad_of_a_longer_recording_is_refused(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pysteps.egs.options import EgsOptions
 from pysteps.egs.plan import Source, hold_out, plan_training, plan_validation
 from pysteps.egs.reader import ArchiveInfo, read_archive
 from pysteps.formats import arks
@@ -95,3 +97,21 @@ def test_reading_an_archive_that_lost_a_label_is_refused(tmp_path: Path) -> None
     (tmp_path / "train.1.lab").write_text("a 0\n")
     with pytest.raises(InputError, match="does not hold what egs.json says"):
         read_archive(tmp_path, ArchiveInfo("train.1", 2, 4))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("archive_chunks", 0, "archive_chunks is 0.*at least 1"),
+        ("repeats", -1.0, "repeats is -1.*positive"),
+        ("repeats", math.inf, "repeats is inf"),
+        ("valid_share", 2.0, "valid_share is 2.*0 .none. to below 1"),
+        ("valid_share", -0.1, "valid_share is -0.1"),
+        ("min_seconds", 0.0, "chunks of 0.* to 4.0 seconds"),
+        ("min_seconds", 5.0, "not above --egs.max_seconds"),
+        ("max_seconds", math.nan, "chunks of 2.0 to nan seconds"),
+    ],
+)
+def test_numbers_that_no_plan_can_use_are_refused(setting: str, value: float, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        EgsOptions(**{setting: value})  # type: ignore[arg-type]

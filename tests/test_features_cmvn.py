@@ -105,3 +105,17 @@ def test_a_constant_feature_does_not_become_noise() -> None:
     stored = np.full((50, 1), 14.2, np.float32) + np.float32(2e-4) * (np.arange(50)[:, None] % 2)
     stats = cmvn_stats(np.full((50, 1), 14.2, np.float32))
     assert np.abs(apply_cmvn(stored, stats, norm_vars=True)).max() < 1
+
+
+def test_a_feature_that_is_constantly_0_does_not_become_noise() -> None:
+    # As with pitch where there is none: the statistics say exactly 0, a two-byte archive gives back 1.5e-4.
+    rng = np.random.default_rng(0)
+    features = np.concatenate((rng.normal(12, 5, (500, 20)), np.zeros((500, 1))), axis=1).astype(np.float32)
+    stats = cmvn_stats(features)
+    step = (features.max() - features.min()) / 65535
+    stored = np.round((features - features.min()) / step) * step + features.min()
+    found = apply_cmvn(stored, stats, norm_vars=True)
+    assert 0 < np.abs(stored[:, -1]).max() and np.abs(found[:, -1]).max() < 1
+    speech = features[:, :-1].astype(np.float64)
+    wanted = (speech - speech.mean(0)) / speech.std(0)
+    np.testing.assert_allclose(found[:, :-1], wanted, atol=1e-3)  # the others are not held back

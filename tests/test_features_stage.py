@@ -201,14 +201,15 @@ def test_other_training_statistics_do_not_fit_an_older_model(tmp_path: Path) -> 
 
 
 def test_contract_has_all_processing_of_the_audio(tmp_path: Path) -> None:
-    found = contracts.contract(make_run(tmp_path))
-    audio = asdict(AudioOptions())
+    run, audio = make_run(tmp_path), asdict(AudioOptions(enhance="line", band_low=300.0, level="rms"))
+    run.options["audio"].update(audio)  # every step is asked for, so every number counts
+    found = contracts.contract(run)
     silent = {"channel", "reference_channel", "materialise", "max_dropped", "shard_utterances"}
     assert found["audio"] == {key: value for key, value in audio.items() if key not in silent}
     assert found["vad"]["method"] == "webrtc" and found["features"]["num_mel_bins"] == 8
     louder = json.loads(json.dumps(found))
     louder["audio"]["band_low"] = 301.0
-    with pytest.raises(InputError, match=r"audio\.band_low = 0.0, these features have 301.0"):
+    with pytest.raises(InputError, match=r"audio\.band_low = 300.0, these features have 301.0"):
         contracts.refuse_mismatch(found, louder, "here")
 
 
@@ -290,3 +291,13 @@ def test_pitch_without_its_library_says_what_to_install(monkeypatch: pytest.Monk
     options = FeaturesOptions(num_mel_bins=8, pitch=True)
     with pytest.raises(InputError, match="requirements/pitch.txt"):
         with_pitch(np.zeros((10, 8), np.float32), np.zeros(4000, np.float32), options)
+
+
+def test_audio_that_cannot_be_read_is_no_fault_of_an_utterance(tmp_path: Path) -> None:
+    run = make_run(tmp_path)  # it would let all utterances be dropped
+    with arks.writing(run.of("audio", "dev") / "slow.ark") as writer:
+        writer.audio("a1", noise(9000), 8000)
+    scp = read_table(run.of("audio", "dev") / "wav.scp")
+    write_table(run.of("audio", "dev") / "wav.scp", {**scp, **writer.scp})
+    with pytest.raises(InputError, match="a1: audio of 8000 Hz where the run has 16000 Hz"):
+        features(run)

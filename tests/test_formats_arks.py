@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
+import struct
 import subprocess
 import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import kaldi_native_io
 import kaldiio
@@ -17,7 +20,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pysteps.formats import arks
+from pysteps.formats import arks, command
 from pysteps.formats.compressed import ONE_BYTE
 from pysteps.formats.errors import InputError
 from pysteps.formats.records import read_json
@@ -94,6 +97,100 @@ def test_a_damaged_size_asks_for_no_memory(tmp_path: Path, marker: bytes) -> Non
     (tmp_path / "x.ark").write_bytes(b"utt \0B" + marker + head + bytes(100))
     with arks.Archive() as archive, pytest.raises(InputError, match="damaged matrix.*2000000000"):
         archive.array(f"{tmp_path / 'x.ark'}:4", "utt")
+
+
+def header(kind: str, rows: int, columns: int) -> bytes:
+    """What stands before the numbers of a matrix."""
+    if kind.startswith("CM"):
+        return f"\0B{kind} ".encode() + struct.pack("<ffii", 0, 1, rows, columns)
+    return f"\0B{kind} ".encode() + struct.pack("<bibi", 4, rows, 4, columns)
+
+
+@pytest.mark.parametrize("size", [(2_000_000_000, 2_000_000_000), (100_000, 90_000), (-1, 3), (3, -1)])
+@pytest.mark.parametrize("kind", ["FM", "DM", "CM", "CM2", "CM3"])
+def test_no_reader_believes_a_damaged_size(tmp_path: Path, kind: str, size: tuple[int, int]) -> None:
+    (tmp_path / "x.ark").write_bytes(b"utt " + header(kind, *size) + bytes(600))
+    entry = f"{tmp_path / 'x.ark'}:4"
+    with arks.Archive() as archive:
+        with pytest.raises(InputError, match="utterance utt: damaged matrix"):
+            archive.array(entry, "utt")
+        with pytest.raises(InputError, match="utterance utt: damaged matrix"):
+            archive.rows(entry, "utt", 0, 1)
+
+
+@pytest.mark.parametrize("kind", ["FM", "DM", "CM", "CM2", "CM3"])
+def test_a_cut_matrix_is_said_wherever_it_is_cut(tmp_path: Path, kind: str) -> None:
+    method = {"CM": ONE_BYTE, "CM2": arks.TWO_BYTES, "CM3": 5}.get(kind, 0)
+    matrix = np.random.default_rng(3).normal(size=(9, 2)).astype("f8" if kind == "DM" else "f4")
+    with arks.writing(tmp_path / "whole.ark") as writer:
+        writer.array("utt", matrix, method)
+    whole, path = (tmp_path / "whole.ark").read_bytes(), tmp_path / "cut.ark"
+    for length in range(4, len(whole)):
+        path.write_bytes(whole[:length])
+        with arks.Archive() as archive:
+            with pytest.raises(InputError, match="damaged matrix|no Kaldi matrix"):
+                archive.array(f"{path}:4", "utt")
+            with pytest.raises(InputError, match="damaged matrix|no Kaldi matrix"):
+                archive.rows(f"{path}:4", "utt", 0, 9)
+
+
+@pytest.mark.parametrize("method", [0, ONE_BYTE, arks.TWO_BYTES, 5])
+@pytest.mark.parametrize("span", [(5, 20), (-1, 3), (4, 3), (10, 11)])
+def test_rows_that_a_matrix_has_not_are_refused(tmp_path: Path, method: int, span: tuple[int, int]) -> None:
+    with arks.writing(tmp_path / "x.ark") as writer:
+        writer.array("utt", np.eye(10, 4, dtype=np.float32), method)
+    with arks.Archive() as archive:
+        assert archive.rows(writer.scp["utt"], "utt", 5, 10).shape == (5, 4)
+        with pytest.raises(InputError, match=rf"rows {span[0]}\.\.{span[1]} of 10"):
+            archive.rows(writer.scp["utt"], "utt", *span)
+
+
+@pytest.mark.parametrize("method", [5, 6, 7])
+def test_kaldis_one_byte_methods_are_read_as_kaldiio_reads_them(tmp_path: Path, method: int) -> None:
+    matrix = np.random.default_rng(4).uniform(0, 1, (20, 3)).astype(np.float32)
+    with arks.writing(tmp_path / "x.ark") as writer:
+        writer.array("utt", matrix, method)
+    with arks.Archive() as archive:
+        ours = archive.array(writer.scp["utt"], "utt")
+    np.testing.assert_array_equal(ours, kaldiio.load_mat(writer.scp["utt"]))
+
+
+def test_an_empty_matrix_comes_back(tmp_path: Path) -> None:
+    with arks.writing(tmp_path / "x.ark") as writer:
+        for method in (0, ONE_BYTE, arks.TWO_BYTES):
+            writer.array(str(method), np.zeros((0, 4), np.float32), method)
+    with arks.Archive() as archive:
+        assert {archive.array(entry, key).shape for key, entry in writer.scp.items()} == {(0, 4)}
+
+
+def test_an_offset_beyond_any_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "x.ark").write_bytes(b"utt ")
+    with arks.Archive() as archive, pytest.raises(InputError, match="utterance utt: damaged entry"):
+        archive.array(f"{tmp_path / 'x.ark'}:{10**20}", "utt")
+
+
+def test_cut_chunks_are_said_wherever_they_are_cut(tmp_path: Path) -> None:
+    with arks.writing(tmp_path / "x.ark") as writer:
+        for key in ("one", "two"):
+            writer.array(key, np.eye(3, 2, dtype=np.float32), arks.TWO_BYTES)
+    data = (tmp_path / "x.ark").read_bytes()
+    for length in range(len(data)):
+        if length == len(data) // 2:  # the first chunk alone is an archive too
+            continue
+        with pytest.raises(InputError, match="x.ark: "):
+            arks.parse_chunks(data[:length], "x.ark")
+
+
+@pytest.mark.parametrize("rows, columns", [(-5, 2), (-1, -1), (2_000_000_000, 2_000_000_000)])
+def test_chunks_of_impossible_size_are_said(rows: int, columns: int) -> None:
+    with pytest.raises(InputError, match="x.ark: "):
+        arks.parse_chunks(b"one " + header("CM2", rows, columns) + bytes(40), "x.ark")
+
+
+def test_chunks_of_no_finite_range_are_said() -> None:
+    data = b"one \0BCM2 " + struct.pack("<ffii", np.nan, 1, 1, 1) + bytes(2)
+    with pytest.raises(InputError, match="x.ark: damaged chunk archive: .* from nan"):
+        arks.parse_chunks(data, "x.ark")
 
 
 @pytest.mark.parametrize("compression", [0, ONE_BYTE, arks.TWO_BYTES])
@@ -192,7 +289,7 @@ def test_an_error_between_blocks_cuts_the_entry_off(tmp_path: Path, flac: bool) 
 MEMORY = """
 import resource, sys
 import numpy as np
-from pysteps.formats import arks
+from pysteps.formats import arks, command
 matrix = np.zeros((270_000, 80), np.float32)
 matrix[:] = np.arange(80, dtype=np.float32)
 matrix[::3] += 1
@@ -223,3 +320,12 @@ def test_a_damaged_json_file_is_said(tmp_path: Path, content: bytes) -> None:
 def test_a_missing_json_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"the plan is missing \(run stage egs\)"):
         read_json(tmp_path / "x.json", "the plan", "run stage egs")
+
+
+def test_help_lists_the_words_that_a_room_answers_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["room", "--help"])
+    with pytest.raises(SystemExit):
+        command.main(SimpleNamespace(NAME="room"), {"plot": "draw it", "count": "count it"})
+    assert re.search(r"^  plot +draw it\n  count +count it$", capsys.readouterr().out, re.MULTILINE)

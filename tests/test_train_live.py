@@ -113,6 +113,38 @@ def test_dither_is_drawn_anew_for_every_epoch_and_chunk(tmp_path: Path) -> None:
     assert np.abs(first - later).max(axis=(1, 2)).min() > 0.1
 
 
+def test_the_runs_seed_draws_the_dither(tmp_path: Path) -> None:
+    words = ["--recipe", "folder", "--work", str(tmp_path), "--augment.kinds", "[]", "--egs.kind", "audio"]
+    run = resolve(REPO, parse([*words, "--features.seed", "3"]))
+    run.egs.mkdir(parents=True)
+    egs(run.egs)
+    content = json.loads((run.egs / "contract.json").read_text())
+    content["features"]["dither"] = 1000.0
+    (run.egs / "contract.json").write_text(json.dumps(content))
+    keys, chunks, _ = read_audio_archive(run.egs, INFO)
+    features, _ = open_egs(run).archive(INFO, 2)
+    acoustic = FbankOptions(dither=1000.0)
+    for key, chunk, found in zip(keys, chunks, features, strict=True):
+        wanted = compute(chunk / np.float32(32768), Fbank(acoustic), utt=f"train.1 {key} 2", seed=3)
+        assert np.abs(found - (wanted - wanted.mean(0, dtype=np.float64))).max() < 1e-4
+
+
+def test_pitch_is_searched_in_samples_without_dither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = egs(tmp_path)
+    content = json.loads((folder / "contract.json").read_text())
+    content["features"] |= {"dither": 1000.0, "pitch": True, "cmvn": "none"}
+    (folder / "contract.json").write_text(json.dumps(content))
+
+    def searched(features: np.ndarray, samples: np.ndarray, options: object) -> np.ndarray:
+        heard = np.resize(samples, (len(features), 2))
+        return np.concatenate((features, heard), axis=1, dtype=np.float32)
+
+    monkeypatch.setattr("pysteps.egs.chunks.with_pitch", searched)  # pyworld is an extra
+    features, _ = AudioEgs(folder).archive(INFO)
+    for chunk, found in zip(read_audio_archive(folder, INFO)[1], features, strict=True):
+        assert np.array_equal(found[:, 80:], np.resize(chunk / np.float32(32768), (FRAMES, 2)))
+
+
 def test_an_augmented_chunk_gives_the_features_of_what_was_drawn_for_it(tmp_path: Path) -> None:
     folder, augmentation = egs(tmp_path), live("noise", probability=1.0)
     keys, chunks, _ = read_audio_archive(folder, INFO)
@@ -240,7 +272,7 @@ def test_two_processes_train_on_the_chunks_of_one(tmp_path: Path) -> None:
             assert np.array_equal(part.features, batch.features[rank::2])
 
 
-def test_what_training_draws_is_in_its_stamp(tmp_path: Path) -> None:
+def test_what_training_draws_is_in_its_stamp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unit(*words: str) -> dict[str, object]:
         options = ["--recipe", "folder", "--egs.kind", "audio", "--augment.when", "training", *words]
         (found,) = train.units(resolve(REPO, parse(options)))
@@ -251,6 +283,9 @@ def test_what_training_draws_is_in_its_stamp(tmp_path: Path) -> None:
     assert unit(*noise) != unit(*noise, "--augment.noise_snr", "[1,2]")
     assert unit(*noise) != unit(*noise, "--augment.probability", "0.5")
     assert any(path.endswith("noise/wav.scp") for path in unit(*noise)["inputs"])  # type: ignore[attr-defined]
+    before = unit(*noise)
+    monkeypatch.setattr("pysteps.augment.stage.VERSION", 99)  # there are no copies whose stamps would say it
+    assert unit(*noise) != before
 
 
 def test_a_run_trains_on_the_fly_and_two_jobs_cut_the_bytes_of_one(tmp_path: Path) -> None:

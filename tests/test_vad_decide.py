@@ -28,7 +28,22 @@ def test_an_unknown_method_is_refused_with_the_known_ones() -> None:
         VadOptions(method="loudness")
 
 
-@pytest.mark.parametrize("wrong", [{"mode": 4}, {"smooth": 2}, {"proportion": 0}, {"silero_threshold": 1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"mode": 4},
+        {"smooth": 2},
+        {"proportion": 0},
+        {"silero_threshold": 1},
+        {"frame_shift_ms": 0},
+        {"frame_length_ms": -25},
+        {"min_voiced": -1},
+        {"max_dropped": 5},
+        {"max_dropped": -1},
+        {"max_dropped": np.nan},
+        {"shard_utterances": 0},
+    ],
+)
 def test_impossible_options_are_refused_before_any_work(wrong: dict) -> None:
     with pytest.raises(InputError):
         VadOptions(**wrong)
@@ -166,3 +181,10 @@ def test_a_long_recording_is_not_copied(method: str, rate: int) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 16e6
+
+
+def test_a_set_of_which_all_is_dropped_leaves_no_archive(tmp_path: Path) -> None:
+    silence = np.zeros(8000, np.float32)
+    tables = decide_set(tmp_path / "vad.1.ark", ["a"], lambda _: (silence, 8000), {"method": "energy"})
+    assert list(tables["dropped"]) == ["a"] and tables["vad.scp"] == {}
+    assert not list(tmp_path.iterdir())

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..formats.errors import InputError
 from .filters import writable
+from .growing import Compact
 from .rumble import reduce_rumble
 
 SECTION = 8.0  # seconds that are looked at together
@@ -92,7 +93,12 @@ class BlockFilter:
 
 
 def cancel_noise(
-    primary: np.ndarray, reference: np.ndarray, rate: int, *, taps: float = 0.128, in_place: bool = False
+    primary: np.ndarray,
+    reference: np.ndarray | Compact,
+    rate: int,
+    *,
+    taps: float = 0.128,
+    in_place: bool = False,
 ) -> np.ndarray:
     """``primary`` [time] at ``rate`` Hz without what came from ``reference`` [time]; float32 [time].
 
@@ -131,11 +137,12 @@ def enhance_line(
     Tones: an adaptive line enhancer of ``taps`` seconds that foresees the signal ``delay`` seconds ahead,
     more than speech can be foreseen, and learns only in bands whose power hardly ever goes away. Rumble
     and hiss: ``rumble.reduce_rumble``, at most ``rumble_db`` down in a band; 0 leaves them in. Less than
-    1 s is returned as it is: it does not show what is steady. ``in_place`` writes into ``samples``
-    (float32). The output is bounded as in ``cancel_noise``. InputError for NaN and infinity.
+    1 s is returned as it is, and in less than about 9 times ``taps`` no tone is looked for: it does not
+    show what is steady. ``in_place`` writes into ``samples`` (float32). The output is bounded as in
+    ``cancel_noise``. InputError for NaN and infinity, and for a delay below one sample.
     """
-    if delay < 0 or rumble_db < 0:
-        raise InputError(f"a delay of {delay:g} s, {rumble_db:g} dB", mend="no negative numbers")
+    if delay * rate < 1 or rumble_db < 0:  # what is foreseen over no delay is the signal itself
+        raise InputError(f"a delay of {delay:g} s, {rumble_db:g} dB", mend="a sample at least, 0 dB at least")
     out = writable(samples, in_place)
     gain = _unit_gain(out, "the recording")
     if gain and len(out) >= rate:
@@ -151,7 +158,7 @@ def _subtract(
     out: np.ndarray,
     rate: int,
     gain: float,
-    reference: np.ndarray | None,
+    reference: np.ndarray | Compact | None,
     reference_gain: float,
     delay: int = 0,
 ) -> None:
@@ -160,7 +167,7 @@ def _subtract(
     past = np.zeros(taps + delay, np.float32)
     fade = np.arange(1, block + 1, dtype=np.float32) / block
     passed = False  # the block before was passed as it came
-    section = -(-round(SECTION * rate) // block) * block
+    section = max(-(-round(SECTION * rate) // block), SHORTEST + 1) * block
     for start in range(0, len(out), section):
         part = slice(start, start + section)
         primary = _whole_blocks(out[part], block, gain)
@@ -218,7 +225,7 @@ def _whole_blocks(samples: np.ndarray, block: int, gain: float) -> np.ndarray:
     return whole
 
 
-def _unit_gain(samples: np.ndarray, name: str) -> float:
+def _unit_gain(samples: np.ndarray | Compact, name: str) -> float:
     """What brings ``samples`` to a root mean square of 1; 0 for silence."""
     total, step = 0.0, 1 << 18
     for start in range(0, len(samples), step):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class Converter:
     """Reads what a corpus's wav.scp names and makes it one rate, one channel, 16 bits.
 
     The last recording stays open until another one is asked for or ``close``: the segments of a long one
-    open it once. A context manager.
+    open it once, and a command runs once for all of them, even if it fails. A context manager.
     """
 
     def __init__(self, options: AudioOptions, allow_pipes: bool = False) -> None:
@@ -63,6 +63,8 @@ class Converter:
         self.allow_pipes = allow_pipes
         self._opened: tuple[str, Source] | None = None
         self._files = ExitStack()
+        self._made: tuple[str, Path | InputError] | None = None
+        self._outputs = ExitStack()  # of commands
 
     def __enter__(self) -> Converter:
         return self
@@ -72,27 +74,23 @@ class Converter:
 
     def close(self) -> None:
         """Close the recording that is open, and remove what a command wrote."""
+        self.reopen()
+        self._made = None
+        self._outputs.close()
+
+    def reopen(self) -> None:
+        """Open the recording anew for the next part of it: a decoder that failed is not gone on with."""
         self._opened = None
         self._files.close()
-
-    def convert(
-        self, entry: str, start: float = 0.0, end: float | None = None, channel: int | None = None
-    ) -> tuple[np.ndarray, int]:
-        """Samples [time] (int16) of ``entry`` from ``start`` to ``end`` seconds, and how many clipped.
-
-        ``channel`` is that of the options where it is None. InputError if the entry cannot be read, holds
-        no samples or holds NaN or infinity.
-        """
-        converted = self.blocks(entry, start, end, channel)
-        blocks = list(converted)
-        return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks)), converted.clipped
 
     def blocks(
         self, entry: str, start: float = 0.0, end: float | None = None, channel: int | None = None
     ) -> Converted:
-        """As ``convert``, in blocks of at most about 30 s: a long recording costs the memory of a block.
+        """``entry`` from ``start`` to ``end`` seconds, in blocks: a long one costs the memory of a block.
 
-        Steps that need the whole signal (zero-phase filter, trimming, level) hold one float32 array of it.
+        ``channel`` is that of the options where it is None. Steps that need the whole signal (enhancers,
+        zero-phase filter, trimming, level) hold one float32 array of it. InputError, here or on the way, if
+        the entry cannot be read, holds no samples or holds NaN or infinity.
         """
         wanted = self.options.channel if channel is None else channel
         if self.options.enhance == "cancel" and wanted == self.options.reference_channel:
@@ -114,38 +112,54 @@ class Converter:
     def source(self, entry: str) -> Source:
         """The opened recording, which stays open until another entry is asked for."""
         if self._opened is None or self._opened[0] != entry:
-            self.close()
+            if self._made is not None and self._made[0] != entry:
+                self.close()
+            self.reopen()
             self._opened = (entry, self._open(entry))
         return self._opened[1]
 
     def _open(self, entry: str) -> Source:
         if entry.startswith("|") or entry.endswith("|"):
-            return self._files.enter_context(open_audio(self._output(entry), where=entry))
+            if self._made is None:
+                self._made = (entry, self._output(entry))
+            made = self._made[1]
+            if isinstance(made, InputError):
+                raise InputError(str(made))
+            return self._files.enter_context(open_audio(made, where=entry))
         path, offset = split_entry(entry)
         if offset is None:
             return self._files.enter_context(open_audio(path, where=path))
-        handle = self._files.enter_context(Archive()).at(entry, path)
+        try:
+            handle = self._files.enter_context(open(path, "rb"))
+        except OSError as error:
+            raise InputError(error.strerror or str(error), where=entry) from error
+        handle.seek(offset)
         return self._files.enter_context(open_audio(handle, where=entry))
 
-    def _output(self, entry: str) -> Path:
+    def _output(self, entry: str) -> Path | InputError:
         # The command's output goes to a file: it can be long, and decoders seek.
         if not self.allow_pipes or not entry.endswith("|"):
             raise InputError("the entry is a command", where=entry, mend="--allow-pipes runs it")
-        file = self._files.enter_context(tempfile.NamedTemporaryFile(prefix="timbre."))
+        file = self._outputs.enter_context(tempfile.NamedTemporaryFile(prefix="timbre."))
         command = ["bash", "-o", "pipefail", "-c", entry.rstrip("|")]
-        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE, check=False
+        )
         if done.returncode != 0:
-            said = done.stderr.decode(errors="replace")[-200:].strip()
-            raise InputError(f"the command failed: {said or done.returncode}", where=entry)
+            said = " ".join(done.stderr.decode(errors="replace")[-200:].split())  # a reason is one line
+            return InputError(f"the command failed: {said or done.returncode}", where=entry)
         return Path(file.name)
 
 
 class Recordings:
-    """Audio by utterance from a table of ``archive:offset`` or files. Use as a context manager."""
+    """Audio by utterance from a table of ``archive:offset`` or files. Use as a context manager.
 
-    def __init__(self, table: Path) -> None:
+    ``entries`` is what ``table`` holds, for those who have read it already.
+    """
+
+    def __init__(self, table: Path, entries: Mapping[str, str] | None = None) -> None:
         self.table = table
-        self._entries = read_table(table)
+        self._entries = read_table(table) if entries is None else entries
         self._archive = Archive()
 
     def __enter__(self) -> Recordings:

@@ -141,6 +141,8 @@ class AvSource(Source):
                     raise self.error("cannot be read as audio: its coding is unknown", "convert it to flac")
                 stream.codec_context.thread_count = 1
                 yield container, stream
+        except IndexError as error:  # PyAV, for a packet of a stream that was not there when it opened
+            raise self.error("damaged: a stream turns up in its middle") from error
         except (av.FFmpegError, ValueError, OverflowError, OSError) as error:  # OSError: a seek to nowhere
             what = getattr(error, "strerror", None) or str(error)
             raise self.error(f"cannot be read as audio: {what}") from error

@@ -163,14 +163,6 @@ def preemphasis(
     return out
 
 
-def remove_dc(samples: np.ndarray, *, in_place: bool = False) -> np.ndarray:
-    """``samples`` [time] without their mean (summed in double precision); float32 [time]."""
-    out = writable(samples, in_place)
-    if len(out):
-        out -= np.float32(np.mean(out, dtype=np.float64))
-    return out
-
-
 def normalise_level(
     samples: np.ndarray, how: str, level_db: float, *, in_place: bool = False
 ) -> np.ndarray:
@@ -198,7 +190,7 @@ def trim_silence(samples: np.ndarray, rate: int, trim_db: float) -> tuple[int, i
     """Start and end (samples, end exclusive) of what is left when quiet ends are cut off.
 
     Frames of 10 ms; an end's frames go while their power is more than ``trim_db`` below that of the
-    loudest frame. The inside is left alone. Digital silence is kept whole: (0, length).
+    loudest whole frame. The inside is left alone. Digital silence is kept whole: (0, length).
     """
     if not trim_db > 0:
         raise InputError(f"trimming at {trim_db:g} dB", mend="more than 0 dB")
@@ -215,7 +207,9 @@ def trim_silence(samples: np.ndarray, rate: int, trim_db: float) -> tuple[int, i
         raise InputError("NaN or infinity cannot be trimmed")
     if not power.any():
         return 0, len(samples)
-    kept = np.flatnonzero(power >= power.max() * 10 ** (-trim_db / 10))
+    # One sample is no measure of what is loud, even if it is all of the last frame.
+    loudest = power[: len(samples) // width].max(initial=0) or power.max()
+    kept = np.flatnonzero(power >= loudest * 10 ** (-trim_db / 10))
     return int(kept[0]) * width, min((int(kept[-1]) + 1) * width, len(samples))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..formats.errors import InputError
 
@@ -53,7 +55,7 @@ class AudioOptions:
         self._fits("channel", self.channel >= 0, "a number from 0")
         self._fits("band_order", 1 <= self.band_order <= 20, "1 to 20")
         self._fits("enhance_taps", 0.001 <= self.enhance_taps <= 2, "0.001 to 2 seconds")
-        self._fits("enhance_delay", 0 <= self.enhance_delay <= 10, "0 to 10 seconds")
+        self._fits("enhance_delay", 0.001 <= self.enhance_delay <= 10, "0.001 to 10 seconds")
         self._fits("enhance_rumble_db", 0 <= self.enhance_rumble_db <= 100, "0 (off) to 100 dB")
         half = self.sample_rate / 2
         self._fits("band_low", 0 <= self.band_low < half, f"0 (none) to below {half:g} Hz")
@@ -65,6 +67,8 @@ class AudioOptions:
         self._fits("preemphasis", 0 <= self.preemphasis <= 1, "0 (none) to 1")
         self._fits("trim_db", 0 <= self.trim_db < 200, "0 (none) to 200 dB")
         self._fits("level_db", -100 <= self.level_db <= 0, "-100 to 0 dB")
+        fine = self.materialise != "flac" or self.sample_rate <= 65535 or self.sample_rate % 10 == 0
+        self._fits("materialise", fine, f"ark: flac has no {self.sample_rate} Hz")
         self._fits("max_dropped", 0 <= self.max_dropped <= 1, "a share from 0 to 1")
         self._fits("shard_utterances", self.shard_utterances >= 1, "at least 1")
         if self.enhance == "cancel":
@@ -94,3 +98,20 @@ class AudioOptions:
         """Whether anything but channel and sample rate is touched."""
         wanted = (self.dc, self.enhance != "none", self.filters, self.preemphasis, self.trim_db)
         return any(wanted) or self.level != "none"
+
+
+def relevant(options: Mapping[str, Any]) -> dict[str, Any]:
+    """``options`` without the numbers of steps that are not asked for: what the samples depend on."""
+    enhance = options["enhance"]
+    idle = set()
+    if enhance != "cancel":
+        idle |= {"reference_channel"}
+    if enhance != "line":
+        idle |= {"enhance_delay", "enhance_rumble_db"}
+    if enhance == "none":
+        idle |= {"enhance_taps"}
+    if not options["band_low"] and not options["band_high"]:
+        idle |= {"band_order", "zero_phase"}
+    if options["level"] == "none":
+        idle |= {"level_db"}
+    return {key: value for key, value in options.items() if key not in idle}

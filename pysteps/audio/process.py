@@ -16,9 +16,9 @@ from .filters import (
     bandpass,
     normalise_level,
     preemphasis,
-    to_int16,
     trim_silence,
 )
+from .growing import Compact, joined
 from .options import AudioOptions
 from .source import Source
 
@@ -127,44 +127,12 @@ def _enhanced(options: AudioOptions, stream: Iterable[np.ndarray], expected: int
         delay, rumble = options.enhance_delay, options.enhance_rumble_db
         samples = joined(stream, expected)
         return enhance_line(samples, rate, taps=taps, delay=delay, rumble_db=rumble, in_place=True)
-    reference = Growing(expected, np.int16)  # half the memory, and as exact as the file mostly is
+    reference = Compact(expected)  # half the memory
 
     def speaker() -> Iterator[np.ndarray]:
         for block in stream:
-            reference.append(to_int16(block[:, 1])[0])
+            reference.append(block[:, 1])
             yield block[:, 0]
 
     samples = joined(speaker(), expected)
-    return cancel_noise(samples, reference.array(), rate, taps=taps, in_place=True)
-
-
-class Growing:
-    """An array [time] that blocks are appended to; no second copy of it is ever held.
-
-    ``expected`` is how many samples there will be, as far as that is known; more are fine.
-    """
-
-    def __init__(self, expected: int, kind: type) -> None:
-        self._whole: np.ndarray = np.empty(expected, kind)
-        self._count = 0
-
-    def append(self, block: np.ndarray) -> None:
-        """Put ``block`` [time] at the end."""
-        after = self._count + len(block)
-        if after > len(self._whole):
-            # Grown where it lies (realloc); pages that nothing is written to cost nothing.
-            self._whole.resize(max(after, len(self._whole) * 5 // 4), refcheck=False)
-        self._whole[self._count : after] = block
-        self._count = after
-
-    def array(self) -> np.ndarray:
-        """What has been appended; nothing may be appended afterwards."""
-        return self._whole[: self._count]
-
-
-def joined(stream: Iterable[np.ndarray], expected: int = 0) -> np.ndarray:
-    """Blocks [time] as one float32 array [time], filled in as they come."""
-    whole = Growing(expected, np.float32)
-    for block in stream:
-        whole.append(block)
-    return whole.array()
+    return cancel_noise(samples, reference, rate, taps=taps, in_place=True)

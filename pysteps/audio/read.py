@@ -15,12 +15,13 @@ import numpy as np
 from ..formats.errors import InputError
 from .decode import AvSource, demuxer
 from .entry import Entry, Pcm16Source, locate
+from .growing import joined
 from .sndfile import NotForLibsndfile, SoundFileSource
 from .source import Source, Window
 from .sphere import open_sphere
 from .whole import missing
 
-__all__ = ["Source", "duration", "open_audio", "read_audio", "read_stream", "read_wav_stream"]
+__all__ = ["Source", "duration", "open_audio", "read_audio", "read_stream"]
 
 
 def open_audio(
@@ -33,16 +34,20 @@ def open_audio(
     endian, the file), or a flac that ends where the handle ends. Such a handle stays open and is placed
     anew at every read. InputError, with ``where`` (the path) and ``utt``, for anything that is no audio.
     """
-    if not isinstance(source, (str, os.PathLike)):
+    if where is None and isinstance(source, (str, os.PathLike)):
+        where = Path(source)
+    try:
+        if isinstance(source, (str, os.PathLike)):
+            return _open_path(Path(source), where, utt)
         return _open_entry(source, locate(source, where, utt), where, utt)
-    path = Path(source)
-    where = path if where is None else where
+    except OSError as error:  # no permission, a disk that fails
+        raise InputError(error.strerror or str(error), where=where, utt=utt) from error
+
+
+def _open_path(path: Path, where: object, utt: str | None) -> Source:
     if not path.is_file():
         raise InputError("no such file", where=where, utt=utt)
-    try:
-        handle = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by the source that gets it
-    except OSError as error:
-        raise InputError(error.strerror or str(error), where=where, utt=utt) from error
+    handle = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by the source that gets it
     try:
         return _open_file(handle, where, utt, owner=handle)
     except BaseException:
@@ -83,21 +88,6 @@ def read_stream(
     return samples, source.rate
 
 
-def read_wav_stream(
-    handle: IO[bytes], *, where: object = None, utt: str | None = None, channel: int = 0
-) -> tuple[np.ndarray, int]:
-    """As ``read_stream``, for a RIFF wav and nothing else; 0 samples are possible."""
-    entry = locate(handle, where, utt)
-    if entry.wav is None:
-        raise InputError("no wav here", where=where, utt=utt)
-    with _open_entry(handle, entry, where, utt) as source:
-        if not 0 <= channel < source.channels:
-            raise source.error(f"no channel {channel}: there are {source.channels}")
-        samples = _samples(source, 0.0, None, channel) if source.frames else np.zeros(0, np.float32)
-    handle.seek(entry.end)
-    return samples, source.rate
-
-
 def duration(path: str | os.PathLike[str], *, utt: str | None = None) -> tuple[int, int]:
     """Samples a channel and rate; from the header, and by decoding only where no header tells."""
     with open_audio(path, utt=utt) as source:
@@ -107,13 +97,7 @@ def duration(path: str | os.PathLike[str], *, utt: str | None = None) -> tuple[i
 def _samples(source: Source, start: float, end: float | None, channel: int) -> np.ndarray:
     first, last = source.span(start, end)
     blocks = source.blocks(start, end, (channel,))
-    if last is None:
-        return np.concatenate(list(blocks))[:, 0]
-    samples, done = np.empty(last - first, np.float32), 0
-    for block in blocks:
-        samples[done : done + len(block)] = block[:, 0]
-        done += len(block)
-    return samples[:done]
+    return joined((block[:, 0] for block in blocks), 0 if last is None else last - first)
 
 
 def _open_entry(handle: IO[bytes], entry: Entry, where: object, utt: str | None) -> Source:

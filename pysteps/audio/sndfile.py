@@ -90,10 +90,12 @@ class SoundFileSource(Source):
 
     def _place(self, first: int) -> int:
         """Go to ``first`` or to an earlier sample from which it is reached exactly; the one reached."""
-        if not self._file.seekable():
+        # mpg123 keeps what it decoded before, in its last bits also across a seek: it begins afresh.
+        if not self._file.seekable() or self.subtype.startswith("MPEG"):
             self._file.close()
             self._file = self._opened()
-            return 0
+            if not self._file.seekable():
+                return 0
         before = 0
         if self.subtype in _PREROLL:
             before = int(_PREROLL[self.subtype] * self.rate)

@@ -9,10 +9,12 @@ from typing import IO
 
 import numpy as np
 
+from ..formats.datadir import LATEST
 from ..formats.errors import InputError
 
 # A segment may end this much after its recording (seconds), as in Kaldi's extract-segments.
 MAX_OVERSHOOT = 0.5
+MOST = 1 << 24  # numbers in a block (64 MB), however many channels and hertz a header promises
 
 
 class Source(ABC):
@@ -66,6 +68,8 @@ class Source(ABC):
 
         ``end`` None or negative is the end of the file. InputError if the part is not inside.
         """
+        if not abs(start) <= LATEST or (end is not None and not abs(end) <= LATEST):
+            raise self.error(f"a segment from {start:g} to {end} s", f"up to {LATEST:g} s")
         first = round(start * self.rate)
         last = None if end is None or end < 0 else round(end * self.rate)
         if first < 0 or (last is not None and first >= last):
@@ -90,7 +94,8 @@ class Source(ABC):
                 raise self.error(f"no channel {channel}: there are {self.channels}")
         first, last = self.span(start, end)
         chosen, done = list(channels), 0
-        for block in self._read(first, last, max(1, int(seconds * self.rate))):
+        size = max(1, min(int(seconds * self.rate), MOST // self.channels))
+        for block in self._blocks(first, last, size):
             part = block if self.channels == 1 and chosen == [0] else np.ascontiguousarray(block[:, chosen])
             if not self.integer and not np.isfinite(part).all():
                 raise self.error("holds NaN or infinity")
@@ -100,6 +105,12 @@ class Source(ABC):
             self._inside(first, last, first + done if done else 0)
         elif last is not None and (not done or done + self.slack < last - first):
             raise self.error(f"truncated: {done} of {last - first} samples from {first} on can be read")
+
+    def _blocks(self, first: int, last: int | None, size: int) -> Iterator[np.ndarray]:
+        try:
+            yield from self._read(first, last, size)
+        except OSError as error:  # a disk that fails
+            raise self.error(error.strerror or str(error)) from error
 
     def _inside(self, first: int, last: int | None, total: int) -> tuple[int, int]:
         if total <= 0 and first == 0:

@@ -18,6 +18,7 @@ from .source import Source, Window
 _SUBTYPES = {("pcm", 1): "PCM_S8", ("pcm", 2): "PCM_16", ("pcm", 3): "PCM_24", ("pcm", 4): "PCM_32"}
 _LAWS = {"ulaw": "ULAW", "mu-law": "ULAW", "mulaw": "ULAW", "alaw": "ALAW", "a-law": "ALAW"}
 _MEND = "convert it: sph2pipe -f wav IN.sph OUT.wav, or sox"
+_FASTEST, _MOST_CHANNELS = 1 << 31, 1024  # Hz, and what libsndfile takes at most
 _SHORTEN_PCM = (2, 3, 5)  # unsigned 8 bits, and 16 bits of either byte order
 
 
@@ -31,8 +32,9 @@ def open_sphere(
         count, width = int(fields.get("sample_count", -1)), int(fields.get("sample_n_bytes", 2))
     except (KeyError, ValueError) as error:
         raise InputError(f"a SPHERE header without a usable {error}", where=where, utt=utt) from error
-    if rate <= 0 or channels <= 0 or width <= 0:
-        raise InputError("a SPHERE header with a rate, channels or width of 0", where=where, utt=utt)
+    if not (0 < rate < _FASTEST and 0 < channels <= _MOST_CHANNELS and width > 0):
+        said = f"a SPHERE header of {rate} Hz, {channels} channels and {width} bytes a sample"
+        raise InputError(said, where=where, utt=utt)
     coding, *packing = fields.get("sample_coding", "pcm").lower().split(",")
     if packing:
         return _packed(handle, start, count, (coding, packing[0], rate, channels), where, utt, owner)
@@ -122,7 +124,7 @@ def with_wav_header(data: bytes, rate: int, channels: int) -> bytes | None:
     bits.at += 8 * skip
     width = 1 if kind == 2 else 2
     frame = channels * width
-    described = struct.pack("<HHIIHH", 1, channels, rate, rate * frame, frame, 8 * width)
+    described = struct.pack("<HHIIHH", 1, channels, rate, rate * frame % 2**32, frame, 8 * width)
     header = b"RIFF" + struct.pack("<I", 36) + b"WAVEfmt " + struct.pack("<I", 16) + described
     header += b"data" + struct.pack("<I", 0)
     # Function 9 (verbatim) in Rice code of 2 bits, the length in one of 5, each byte in one of 8.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,13 @@ from ..formats.errors import InputError
 from ..formats.run import Run
 from ..formats.shards import Tables
 from ..formats.stamps import Unit
+from .options import relevant
 
 if TYPE_CHECKING:
     from .convert import Converter
 
 NAME = "audio"
-VERSION = 2
+VERSION = 3
 TABLES = ("wav.scp", "utt2dur", "clipped", "dropped")
 ARCHIVES = ("audio.*.ark",)
 MUCH_CLIPPED = 0.01  # share of an utterance's samples that the log speaks of
@@ -38,12 +40,20 @@ def units(run: Run) -> list[Unit]:
                 stage=NAME,
                 folder=folder,
                 version=VERSION,
-                options={**run.deciding(NAME), "allow_pipes": run.allow_pipes},
+                options={**relevant(run.deciding(NAME)), "allow_pipes": _runs(run, source / "wav.scp")},
                 inputs=(source / "wav.scp", source / "utt2spk", *optional),
                 outputs=(folder / "wav.scp", folder / "utt2dur"),
             )
         )
     return found
+
+
+def _runs(run: Run, wav_scp: Path) -> bool:
+    # Whether commands run. Where there are none, --allow-pipes decides nothing.
+    if not run.allow_pipes or not wav_scp.is_file():
+        return False
+    with open(wav_scp, "rb") as lines:
+        return any(line.rstrip().endswith(b"|") for line in lines)
 
 
 def items(run: Run, unit: Unit) -> list[str]:
@@ -74,8 +84,24 @@ def channels(data: DataSet) -> dict[str, int]:
             raise InputError(
                 f"no channel number: {value!r}", where=path, line=line, mend="a number; the first is 0"
             )
+        if recording in found:
+            raise InputError(f"{recording} is there twice", where=path, line=line, mend="keep one of them")
         found[recording] = int(value)
     return found
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """What a set's tables say of its recordings: ``wav`` entry, ``segments``, and ``channel`` numbers."""
+
+    wav: dict[str, str]
+    segments: dict[str, tuple[str, float, float]]
+    channel: dict[str, int]
+
+    @staticmethod
+    def of(data: DataSet) -> Cuts:
+        """Read them."""
+        return Cuts(data.table("wav.scp"), data.segments(), channels(data))
 
 
 def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
@@ -84,13 +110,15 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
     from .options import AudioOptions
 
     options = AudioOptions(**run.options[NAME])
-    sources: dict[str, DataSet] = {}
+    cuts: dict[str, Cuts] = {}  # of one set: read once for all its shards
 
     def do(unit: Unit, number: int, utts: list[str]) -> Tables:
-        data = sources.setdefault(unit.name, run.set(unit.name))
+        if unit.name not in cuts:
+            cuts.clear()
+            cuts[unit.name] = Cuts.of(run.set(unit.name))
         path = unit.folder / f"audio.{number}.ark"
         with Converter(options, run.allow_pipes) as converter, arks.writing(path) as writer:
-            found = convert_shard(data, utts, converter, writer)
+            found = convert_shard(cuts[unit.name], utts, converter, writer)
         if not writer.scp:
             path.unlink()
         return found
@@ -99,18 +127,17 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
 
 
 def convert_shard(
-    data: DataSet, utts: list[str], converter: Converter, writer: arks.ArchiveWriter
+    cuts: Cuts, utts: list[str], converter: Converter, writer: arks.ArchiveWriter
 ) -> dict[str, Mapping[str, str]]:
     """Write what is to be written of ``utts`` and return the shard's tables.
 
     The segments of a recording are taken one after the other, so that it is opened once.
     """
-    wav, segments, channel = data.table("wav.scp"), data.segments(), channels(data)
-    options = converter.options
+    segments, options = cuts.segments, converter.options
     entries, durations, clipped, dropped = {}, {}, {}, {}
     for utt in sorted(utts, key=lambda name: (segments.get(name, (name, 0.0, 0.0)), name)):
         recording, start, end = segments.get(utt, (utt, 0.0, None))
-        entry, chosen = wav[recording], channel.get(recording)
+        entry, chosen = cuts.wav[recording], cuts.channel.get(recording)
         try:
             blocks = converter.blocks(entry, start, end, chosen)
             if options.materialise == "changed" and not segments and converter.unchanged(entry, chosen):
@@ -119,8 +146,8 @@ def convert_shard(
                 flac = options.materialise == "flac"
                 count = writer.audio(utt, blocks, options.sample_rate, flac=flac)
         except InputError as error:
-            dropped[utt] = str(error)
-            converter.close()  # what failed in the middle is not gone on with
+            dropped[utt] = " ".join(str(error).split())  # a line of a table
+            converter.reopen()
             continue
         durations[utt] = f"{count / options.sample_rate:.4f}"
         if blocks.clipped:
@@ -143,7 +170,8 @@ def clipping(folder: Path, rate: int) -> str:
     if not clipped:
         return ""
     durations = tables.read_table(folder / "utt2dur")
-    share = {utt: count / (float(durations[utt]) * rate) for utt, count in clipped.items()}
+    # One sample at 48 kHz is 0.0000 s.
+    share = {utt: count / max(float(durations[utt]) * rate, 1) for utt, count in clipped.items()}
     many = {utt: part for utt, part in share.items() if part > MUCH_CLIPPED}
     said = f"{sum(clipped.values())} samples of {len(clipped)} utterances were clipped"
     if many:

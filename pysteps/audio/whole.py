@@ -104,6 +104,8 @@ def _matroska(handle: Handle, size: int) -> int:
         if length == (1 << 7 * width) - 1:
             return 0  # all ones: unknown, a live stream
         end = handle.tell() + length
+        if end > size:
+            break  # also where no file can be sought to
         handle.seek(end)
     return _beyond(end, size)
 

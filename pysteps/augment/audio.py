@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from ..audio.convert import Recordings
+from ..formats.arks import Archive
 from ..formats.errors import InputError
 from ..formats.run import Run
 from ..formats.tables import read_table
+from .blocks import Streamed
 from .draw import apply
-from .pools import Pools
+from .effects import Load
+from .pools import Pools, open_entry
 
 
 class Audio:
@@ -21,7 +25,9 @@ class Audio:
     """
 
     def __init__(self, run: Run, name: str) -> None:
-        self._recordings = Recordings(run.audio_scp(name))
+        self._scp = run.audio_scp(name)
+        self._entries = read_table(self._scp)
+        self._archive = Archive()
         self._rate: int = run.options["audio"]["sample_rate"]
         virtual = name in run.copies and run.options["augment"]["materialise"] == "none"
         self._table = run.data / name / "augment"
@@ -32,27 +38,38 @@ class Audio:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._recordings.__exit__()
+        self._archive.__exit__()
         if self._pools is not None:
             self._pools.close()
 
     def samples(self, utt: str) -> np.ndarray:
         """Samples [time], float32 in about [-1, 1)."""
         if self._pools is None:
-            return self._recorded(utt)
+            return self.augmented(utt, [], _nothing)
         if utt not in self._drawn:
             raise InputError("no such utterance", where=self._table, utt=utt, mend="redo stage augment")
-        chain = json.loads(self._drawn[utt])["chain"]
-        # Handed over unnamed: an hour of audio is freed as soon as the first effect is done with it.
-        return apply(self._recorded(utt), chain, self._pools.load, self._rate)
+        return self.augmented(utt, json.loads(self._drawn[utt])["chain"], self._pools.load)
 
-    def _recorded(self, utt: str) -> np.ndarray:
-        samples, rate = self._recordings.samples(utt)
-        if rate != self._rate:
-            raise InputError(
-                f"audio of {rate} Hz where the run has {self._rate} Hz",
-                where=self._recordings.table,
-                utt=utt,
-                mend="redo stage audio, or set --audio.sample_rate",
-            )
-        return samples
+    def augmented(self, utt: str, chain: Sequence[Mapping[str, Any]], load: Load) -> np.ndarray:
+        """What ``chain`` makes of the recording of ``utt``; float32 [time].
+
+        A speed or tempo at its start reads the recording block by block: with three hours of it,
+        input and result are not in memory at once. InputError for a recording of another rate than the
+        run's.
+        """
+        entry = self._entries.get(utt)
+        if entry is None:
+            raise InputError("no such utterance", where=self._scp, utt=utt)
+        with open_entry(entry, self._archive, self._scp, utt) as source:
+            if source.rate != self._rate:
+                raise InputError(
+                    f"audio of {source.rate} Hz where the run has {self._rate} Hz",
+                    where=self._scp,
+                    utt=utt,
+                    mend="redo stage audio, or set --audio.sample_rate",
+                )
+            return apply(Streamed(source), chain, load, self._rate)
+
+
+def _nothing(pool: str, name: str, fraction: float = 0.0, length: int | None = None) -> np.ndarray:
+    raise InputError(f"no {pool} for a recording")

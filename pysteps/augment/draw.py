@@ -9,6 +9,7 @@ import numpy as np
 
 from ..formats.errors import InputError
 from ..formats.rng import generator
+from .blocks import Streamed
 from .effects import EFFECTS, Choices, Load, parse_chain
 from .mix import fitted
 from .options import AugmentOptions
@@ -64,17 +65,22 @@ def draw(
     return chain
 
 
-def apply(samples: np.ndarray, chain: Sequence[Mapping[str, Any]], load: Load, rate: int) -> np.ndarray:
+def apply(
+    samples: np.ndarray | Streamed, chain: Sequence[Mapping[str, Any]], load: Load, rate: int
+) -> np.ndarray:
     """Carry out a drawn ``chain`` on ``samples`` [time] at ``rate`` Hz; float32, not clipped.
 
-    Every effect but speed and tempo gives as many samples as it got, or it is an InputError: the VAD of
-    the clean recording would not fit.
+    ``samples`` stay as they are. Every effect but speed and tempo gives as many samples as it got, or it is
+    an InputError: the VAD of the clean recording would not fit.
     """
-    samples = np.asarray(samples, dtype=np.float32)
+    if isinstance(samples, np.ndarray):
+        samples = np.array(samples, dtype=np.float32)  # effects write to what they get
     for how in chain:
         effect = EFFECTS.get(how["kind"])
         if effect is None:
             raise InputError(f"unknown augmentation {how['kind']!r}", mend="redo stage augment")
+        if isinstance(samples, Streamed) and not effect.streams:
+            samples = samples.whole()
         changed = effect.apply(samples, how, load, rate)
         if effect.keeps_length and len(changed) != len(samples):
             raise InputError(
@@ -82,7 +88,8 @@ def apply(samples: np.ndarray, chain: Sequence[Mapping[str, Any]], load: Load, r
                 mend="this is a defect: report it",
             )
         samples = changed
-    return samples
+        del changed  # the next effect may make a new array: two are enough
+    return samples.whole() if isinstance(samples, Streamed) else samples
 
 
 def unnoised(chain: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from ..formats.errors import InputError
+from .blocks import Streamed
 from .mix import add_noise, babble, reverberate
 from .speed import change_speed
 
@@ -46,7 +47,7 @@ class Choices:
 
 
 Draw = Callable[[np.random.Generator, str, Choices], Parameters]
-Apply = Callable[[np.ndarray, Mapping[str, Any], Load, int], np.ndarray]
+Apply = Callable[[Any, Mapping[str, Any], Load, int], np.ndarray]  # np.ndarray, or Streamed too: ``streams``
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,9 @@ class Effect:
 
     ``draw(rng, utt, choices)`` gives parameters fit for JSON; None where nothing is drawn.
     ``apply(samples [time] float32, parameters, load, rate)`` gives float32 samples, as many unless
-    ``keeps_length`` is False. A ``factor`` effect is written with a number (speed0.9) and comes first in
-    a chain.
+    ``keeps_length`` is False; it may write to the ones it gets. One that ``streams`` takes samples that are
+    still to be read (Streamed) as well. A ``factor`` effect is written with a number (speed0.9) and comes
+    first in a chain.
     """
 
     draw: Draw | None
@@ -65,6 +67,7 @@ class Effect:
     pool: str = ""
     keeps_length: bool = True
     factor: bool = False
+    streams: bool = False
 
 
 class Step(NamedTuple):
@@ -78,8 +81,8 @@ class Step(NamedTuple):
 def parse_chain(kind: str) -> tuple[Step, ...]:
     """The steps of a kind such as ``noise``, ``reverb+noise`` or ``speed0.9+telephone``.
 
-    InputError for an unknown effect, for a factor outside 0.5-2 (or 1), and for a speed or tempo that is
-    not the first.
+    InputError for an unknown effect, for a factor outside 0.5-2 (or 1) or of more than three decimals, and
+    for a speed or tempo that is not the first.
     """
     steps = tuple(_step(word, kind) for word in kind.split("+"))
     for step in steps[1:]:
@@ -104,6 +107,8 @@ def _step(word: str, kind: str) -> Step:
                 raise InputError(
                     f"unknown {name} {word!r}", mend=f"{name}FACTOR with a factor of 0.5 to 2: {name}0.9"
                 )
+            if factor != round(factor, 3):  # everybody who resamples, cuts or names takes the same number
+                raise InputError(f"{name} {factor:g} is too exact", mend="a factor of at most three decimals")
             return Step(name, factor)
     known = [f"{name}FACTOR" if effect.factor else name for name, effect in EFFECTS.items()]
     near = get_close_matches(word, known, 1)
@@ -115,8 +120,9 @@ def _step(word: str, kind: str) -> Step:
 
 
 def between(rng: np.random.Generator, bounds: Sequence[float]) -> float:
-    """A number drawn evenly from ``bounds``, in thousandths (of what the option's unit is)."""
-    return round(float(rng.uniform(bounds[0], bounds[1])), 3)
+    """A number drawn evenly from ``bounds``, with five significant digits."""
+    low, high = bounds
+    return min(max(float(f"{rng.uniform(low, high):.5g}"), low), high)
 
 
 def fraction(rng: np.random.Generator) -> float:
@@ -147,7 +153,7 @@ def _draws_recording(pool: str) -> Draw:
 def _adds(pool: str) -> Apply:
     def apply(samples: np.ndarray, how: Mapping[str, Any], load: Load, rate: int) -> np.ndarray:
         noise = load(pool, how["name"], how["fraction"], len(samples))
-        return add_noise(samples, noise, how["snr_db"])
+        return add_noise(samples, noise, how["snr_db"], in_place=True)
 
     return apply
 
@@ -185,7 +191,7 @@ def _others(drawn: Sequence[float], own: int, speakers: int) -> list[int]:
 
 def _apply_babble(samples: np.ndarray, how: Mapping[str, Any], load: Load, rate: int) -> np.ndarray:
     voices = [load("speech", voice["name"], voice["fraction"], len(samples)) for voice in how["voices"]]
-    return babble(samples, voices, how["snr_db"])
+    return babble(samples, voices, how["snr_db"], in_place=True)
 
 
 def _draws_room(pool: str) -> Draw:
@@ -193,7 +199,9 @@ def _draws_room(pool: str) -> Draw:
 
 
 def _reverberates(pool: str, direct: int | None) -> Apply:
-    return lambda samples, how, load, rate: reverberate(samples, load(pool, how["name"]), direct)
+    return lambda samples, how, load, rate: reverberate(
+        samples, load(pool, how["name"]), direct, in_place=True
+    )
 
 
 def _draws_number(key: str, option: str) -> Draw:
@@ -212,12 +220,12 @@ def _codec(name: str, *keys: str) -> Apply:
     def apply(samples: np.ndarray, how: Mapping[str, Any], load: Load, rate: int) -> np.ndarray:
         from . import codec  # PyAV and scipy take long to import: only those who use codecs pay
 
-        return getattr(codec, name)(samples, rate, *(how[key] for key in keys))
+        return getattr(codec, name)(samples, rate, *(how[key] for key in keys), in_place=True)
 
     return apply
 
 
-def _apply_tempo(samples: np.ndarray, how: Mapping[str, Any], load: Load, rate: int) -> np.ndarray:
+def _apply_tempo(samples: np.ndarray | Streamed, how: Mapping[str, Any], load: Load, rate: int) -> np.ndarray:
     from .tempo import change_tempo
 
     return change_tempo(samples, rate, how["factor"])
@@ -226,13 +234,13 @@ def _apply_tempo(samples: np.ndarray, how: Mapping[str, Any], load: Load, rate: 
 def _apply_volume(samples: np.ndarray, how: Mapping[str, Any], load: Load, rate: int) -> np.ndarray:
     from .level import volume
 
-    return volume(samples, how["gain_db"])
+    return volume(samples, how["gain_db"], in_place=True)
 
 
 def _apply_clip(samples: np.ndarray, how: Mapping[str, Any], load: Load, rate: int) -> np.ndarray:
     from .level import clip
 
-    return clip(samples, how["share"])
+    return clip(samples, how["share"], in_place=True)
 
 
 EFFECTS: dict[str, Effect] = {
@@ -249,8 +257,9 @@ EFFECTS: dict[str, Effect] = {
         ("speed_speakers",),
         keeps_length=False,
         factor=True,
+        streams=True,
     ),
-    "tempo": Effect(None, _apply_tempo, keeps_length=False, factor=True),
+    "tempo": Effect(None, _apply_tempo, keeps_length=False, factor=True, streams=True),
     "telephone": Effect(None, _codec("telephone")),
     "mulaw": Effect(None, _codec("mulaw")),
     "alaw": Effect(None, _codec("alaw")),

@@ -116,4 +116,4 @@ class Live:
 def longest_factor(options: AugmentOptions) -> float:
     """Most seconds of audio that a second of a result takes (at speed1.1 it is 1.1): at least 1."""
     factors = (step.factor for kind in options.kinds for step in parse_chain(kind))
-    return max(1.0, 1.0, *(factor or 1.0 for factor in factors))
+    return max([1.0, *(factor or 1.0 for factor in factors)])

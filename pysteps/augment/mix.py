@@ -1,6 +1,6 @@
 """Additive and reverberant copies of speech. All at one rate, float32 in and out, never clipped.
 
-Long recordings are worked on in blocks: beside the speech and the result little else is in memory.
+Long recordings are worked on in blocks. ``in_place`` writes the result into ``speech`` (float32).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ..audio.filters import writable
 from ..formats.errors import InputError
 from .blocks import mean_power, pieces, spans
 
@@ -18,18 +19,25 @@ _ROOMS = 4
 _ROWS = 4  # transforms done at once: scipy does four side by side, and they stay in the cache
 
 
-def add_noise(speech: np.ndarray, noise: np.ndarray, snr_db: float, offset: int = 0) -> np.ndarray:
+def add_noise(
+    speech: np.ndarray, noise: np.ndarray, snr_db: float, offset: int = 0, *, in_place: bool = False
+) -> np.ndarray:
     """``speech`` [time] with ``noise`` (music is noise too) at a signal-to-noise ratio of ``snr_db`` dB.
 
     The noise starts at its sample ``offset`` and is repeated as often as the speech is long. The ratio
     is that of the mean powers over the whole utterance. Where one of the two is silent the ratio does
     not exist and the speech comes back unchanged.
     """
-    return _at_ratio(speech, _repeated(noise, offset), snr_db)
+    return _at_ratio(writable(speech, in_place), _repeated(noise, offset), snr_db)
 
 
 def babble(
-    speech: np.ndarray, voices: Sequence[np.ndarray], snr_db: float, offsets: Sequence[int] | None = None
+    speech: np.ndarray,
+    voices: Sequence[np.ndarray],
+    snr_db: float,
+    offsets: Sequence[int] | None = None,
+    *,
+    in_place: bool = False,
 ) -> np.ndarray:
     """``speech`` [time] with other people talking, who are equally loud and in sum ``snr_db`` dB below it.
 
@@ -47,10 +55,12 @@ def babble(
             total += fitted(voice, length, offset + start) * gain
         return total
 
-    return _at_ratio(speech, together, snr_db)
+    return _at_ratio(writable(speech, in_place), together, snr_db)
 
 
-def reverberate(speech: np.ndarray, rir: np.ndarray, direct: int | None = None) -> np.ndarray:
+def reverberate(
+    speech: np.ndarray, rir: np.ndarray, direct: int | None = None, *, in_place: bool = False
+) -> np.ndarray:
     """``speech`` [time] in the room with impulse response ``rir``: as long, as loud and not delayed.
 
     Sample ``direct`` of ``rir`` (None: what ``direct_path`` finds; 0 for a simulated room) is shifted to
@@ -60,13 +70,13 @@ def reverberate(speech: np.ndarray, rir: np.ndarray, direct: int | None = None) 
     found = direct_path(rir)
     if direct is not None and not 0 <= direct < len(rir):
         raise InputError(f"no direct path at sample {direct} of a room impulse response of {len(rir)}")
-    speech = np.asarray(speech, dtype=np.float32)
-    before = mean_power(len(speech), pieces(speech))
+    wet = writable(speech, in_place)
+    before = mean_power(len(wet), pieces(wet))
     if before == 0:
-        return speech.copy()
+        return wet
     direct = found if direct is None else direct
     # What is further behind the direct path than the speech is long meets no speech.
-    wet = _convolved(speech, np.asarray(rir[: direct + len(speech)], dtype=np.float32), direct)
+    _convolve(wet, np.asarray(rir[: direct + len(wet)], dtype=np.float32), direct)
     # A response cannot make speech silent but for the tail that is cut.
     after = mean_power(len(wet), pieces(wet))
     wet *= np.float32((before / after) ** 0.5 if after > 0 else 1.0)
@@ -101,35 +111,34 @@ def fitted(noise: np.ndarray, length: int, offset: int = 0) -> np.ndarray:
     return np.concatenate([head, again[:rest]])
 
 
-def _convolved(speech: np.ndarray, rir: np.ndarray, direct: int) -> np.ndarray:
-    # Samples ``direct`` ... ``direct + len(speech)`` of the convolution, by overlap-save. The sizes follow
-    # from the two lengths alone, so the same input gives the same bits.
+def _convolve(speech: np.ndarray, rir: np.ndarray, direct: int) -> None:
+    # In place: samples ``direct`` ... ``direct + len(speech)`` of the convolution, by overlap-save. The sizes
+    # follow from the two lengths alone, so the same input gives the same bits.
     from scipy import fft  # only those who use rooms pay for the import
 
     taps, total = len(rir), len(speech)
     size = fft.next_fast_len(min(total + taps - 1, max(_TRANSFORM, _ROOMS * taps)), real=True)
     step = size - taps + 1
     spectrum = fft.rfft(rir, size)
-    wet = np.empty(total, np.float32)
+    dry = np.zeros(taps - 1 - direct, np.float32)  # what is already overwritten and still needed
     for first in range(0, total, _ROWS * step):
         rows = min(_ROWS, -(-(total - first) // step))
         source = np.zeros((rows - 1) * step + size, np.float32)
-        start = first + direct - taps + 1  # of ``source`` in the speech, whose outside is silence
-        inside = speech[max(start, 0) : max(start + len(source), 0)]
-        source[max(-start, 0) : max(-start, 0) + len(inside)] = inside
+        ahead = speech[first : first + len(source) - len(dry)]
+        source[: len(dry)], source[len(dry) : len(dry) + len(ahead)] = dry, ahead
         spectra = fft.rfft(np.lib.stride_tricks.sliding_window_view(source, size)[::step])
         spectra *= spectrum
         result = fft.irfft(spectra, size, overwrite_x=True)[:, taps - 1 :].reshape(-1)
-        wet[first : first + rows * step] = result[: total - first]
-    return wet
+        done = min(rows * step, total - first)
+        dry = source[done : done + len(dry)].copy()
+        speech[first : first + done] = result[:done]
 
 
 def _repeated(noise: np.ndarray, offset: int) -> Callable[[int, int], np.ndarray]:
     return lambda start, length: fitted(noise, length, offset + start)
 
 
-def _at_ratio(speech: np.ndarray, noise: Callable[[int, int], np.ndarray], snr_db: float) -> np.ndarray:
-    mixed = np.array(speech, dtype=np.float32)
+def _at_ratio(mixed: np.ndarray, noise: Callable[[int, int], np.ndarray], snr_db: float) -> np.ndarray:
     signal, disturbance = mean_power(len(mixed), pieces(mixed)), mean_power(len(mixed), noise)
     if signal == 0 or disturbance == 0:
         return mixed

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..formats.errors import InputError
+from .bitrates import OPUS_KBPS, mp3_coding
 from .effects import EFFECTS, parse_chain
 
 WHEN = ("copies", "training")
@@ -80,6 +83,11 @@ class AugmentOptions:
             rates = getattr(self, name)
             if not rates or min(rates) < 1:
                 raise InputError(f"{name} is {rates}", mend=f"--augment.{name} is a list of kbit/s")
+        if not OPUS_KBPS[0] <= min(self.opus_kbps) <= max(self.opus_kbps) <= OPUS_KBPS[1]:
+            raise InputError(
+                f"opus_kbps is {self.opus_kbps}",
+                mend="--augment.opus_kbps holds {} to {} kbit/s".format(*OPUS_KBPS),
+            )
         if not 0 <= self.probability <= 1:
             raise InputError(f"probability is {self.probability}", mend="--augment.probability is 0 to 1")
         for name in ("rooms_simulated", "shard_utterances"):
@@ -91,3 +99,30 @@ def relevant(options: dict[str, object], kind: str) -> dict[str, object]:
     """Those of a run's ``augment`` options that decide what a copy of this ``kind`` holds, for its stamp."""
     names = {"seed", *(name for step in parse_chain(kind) for name in EFFECTS[step.effect].options)}
     return {name: options[name] for name in sorted(names)}
+
+
+def shaping(audio: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Those of a run's ``audio`` options that noise and music of this ``kind`` of copy are brought to.
+
+    The steps of stage audio that shape a sound: DC, band-pass and pre-emphasis; none that is off.
+    """
+    if not any(EFFECTS[step.effect].pool in ("noise", "music") for step in parse_chain(kind)):
+        return {}
+    wanted = ["dc"] * bool(audio["dc"]) + ["preemphasis"] * bool(audio["preemphasis"])
+    if audio["band_low"] or audio["band_high"]:
+        wanted += ["band_low", "band_high", "band_order", "zero_phase"]
+    return {name: audio[name] for name in wanted}
+
+
+def check_mp3(options: Mapping[str, Any], rate: int) -> None:
+    """InputError if a kind has mp3 and one of ``mp3_kbps`` is none that mp3 knows at ``rate`` Hz."""
+    if not any(step.effect == "mp3" for kind in options["kinds"] for step in parse_chain(kind)):
+        return
+    coded, low, high = mp3_coding(rate)
+    wrong = [kbps for kbps in options["mp3_kbps"] if not low <= kbps <= high]
+    if wrong:
+        raise InputError(
+            f"mp3 at {coded} Hz has no {wrong[0]} kbit/s",
+            where=f"augment.mp3_kbps {options['mp3_kbps']}, audio.sample_rate {rate}",
+            mend=f"--augment.mp3_kbps holds {low} to {high} kbit/s",
+        )

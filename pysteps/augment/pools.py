@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..audio.filters import resample
+from ..audio.filters import bandpass, preemphasis, resample
+from ..audio.options import AudioOptions
 from ..audio.read import open_audio
 from ..audio.source import Source
 from ..formats.arks import Archive, split_entry
@@ -26,7 +27,7 @@ from .effects import EFFECTS, parse_chain
 from .mix import fitted
 from .options import AugmentOptions
 
-KEPT_BYTES = 1 << 28  # of recordings in memory
+KEPT_BYTES = 1 << 26  # of recordings in memory
 WHOLE_SECONDS = 30.0  # longer recordings are read in part, when a part is wanted
 LONGEST_SECONDS = 600.0  # of a noise or voice at a time: behind it, it is repeated
 ROOMS_VERSION = 1  # of simulate_room: raised when it gives other rooms, together with the stage's VERSION
@@ -37,12 +38,15 @@ class Pools:
 
     noise, music and rooms are data sets below data/; ``speech`` is the training set as stage audio wrote
     it; ``simulated`` are rooms that are computed when they are first needed and kept in
-    data/simulated_rooms. Everything comes at the run's sample rate, first channel.
+    data/simulated_rooms. Everything comes at the run's sample rate, first channel. Noise and music get the
+    steps of stage audio that shape a sound (``options.shaping``), as what surrounds the speech of the
+    recordings did; of a long one that is read in part, the part gets them.
     """
 
     def __init__(self, run: Run) -> None:
         self.options = AugmentOptions(**run.options["augment"])
-        self.rate: int = run.options["audio"]["sample_rate"]
+        self._audio = AudioOptions(**run.options["audio"])
+        self.rate: int = self._audio.sample_rate
         self._run = run
         self._archive = Archive()
         self._kept = _Kept(KEPT_BYTES)
@@ -90,7 +94,7 @@ class Pools:
                 total = source.length()
                 # Speech is many recordings that do not soon come again: not worth keeping.
                 if pool == "speech" or total > WHOLE_SECONDS * source.rate:
-                    return self._part(source, total, fraction, length)
+                    return self._part(pool, source, total, fraction, length)
         return _from(self._whole(pool, name), fraction, length)
 
     def _open(self, pool: str, name: str) -> AbstractContextManager[Source]:
@@ -101,18 +105,30 @@ class Pools:
         if where.startswith("|") or where.endswith("|"):
             said = "the entry is a command: it would run whenever the recording is drawn"
             raise InputError(said, where=pool_table(self._run, pool), utt=name, mend="name a file")
-        path, offset = split_entry(where, utt=name)
-        return open_audio(path if offset is None else self._archive.at(where, name), utt=name, where=where)
+        return open_entry(where, self._archive, pool_table(self._run, pool), name)
 
     def _whole(self, pool: str, name: str) -> np.ndarray:
         def read() -> np.ndarray:
             with self._open(pool, name) as source:
                 blocks = [block[:, 0] for block in source.blocks()]
-                return resample(np.concatenate(blocks), source.rate, self.rate)
+                return self._shaped(pool, np.concatenate(blocks), source.rate)
 
         return self._kept.get((pool, name), read)
 
-    def _part(self, source: Source, total: int, fraction: float, length: int) -> np.ndarray:
+    def _shaped(self, pool: str, samples: np.ndarray, rate: int) -> np.ndarray:
+        # At the run's rate. Rooms are no sound, and speech has been through stage audio.
+        audio, shaped = self._audio, pool in ("noise", "music")
+        if shaped and audio.dc:
+            samples = samples - np.float32(samples.mean(dtype=np.float64))
+        samples = resample(samples, rate, self.rate)
+        if shaped and audio.filters:
+            low, high, order = audio.band_low, audio.band_high, audio.band_order
+            samples = bandpass(samples, self.rate, low, high, order=order, zero_phase=audio.zero_phase)
+        if shaped and audio.preemphasis:
+            samples = preemphasis(samples, audio.preemphasis)
+        return samples
+
+    def _part(self, pool: str, source: Source, total: int, fraction: float, length: int) -> np.ndarray:
         # Only what is wanted is read, in two pieces where the recording ends and begins again.
         wanted = length if source.rate == self.rate else -(-length * source.rate // self.rate) + 1
         first = int(fraction * total) % total
@@ -121,7 +137,7 @@ class Pools:
             pieces = [(0, total)]
         spans = [(begin / source.rate, end / source.rate) for begin, end in pieces if end > begin]
         parts = [block[:, 0] for span in spans for block in source.blocks(*span)]
-        samples = resample(np.concatenate(parts), source.rate, self.rate)
+        samples = self._shaped(pool, np.concatenate(parts), source.rate)
         return _from(samples, fraction if wanted >= total else 0.0, length)
 
     def _room(self, name: str) -> np.ndarray:
@@ -135,6 +151,12 @@ class Pools:
         with replacing(path, "wb") as handle:
             np.save(handle, room, allow_pickle=False)
         return room
+
+
+def open_entry(entry: str, archive: Archive, table: Path, utt: str) -> Source:
+    """The opened recording of an entry of ``table``: a file, or ``file:offset`` through ``archive``."""
+    path, offset = split_entry(entry, where=table, utt=utt)
+    return open_audio(path if offset is None else archive.at(entry, utt), utt=utt, where=entry)
 
 
 def pool_table(run: Run, pool: str) -> Path:

@@ -15,12 +15,13 @@ from typing import Any
 
 from ..formats import tables
 from ..formats.drops import conclude_drops
+from ..formats.errors import InputError
 from ..formats.run import Run
 from ..formats.shards import Tables
 from ..formats.stamps import Unit
 from ..vad.options import relevant as vad_relevant
 from .effects import EFFECTS, parse_chain
-from .options import relevant
+from .options import relevant, shaping
 
 NAME = "augment"
 VERSION = 2
@@ -53,6 +54,7 @@ def _unit(run: Run, name: str, kind: str) -> Unit:
             "kind": kind,
             "materialise": options["materialise"],
             **relevant(options, kind),
+            **shaping(run.options["audio"], kind),
             **({"vad": vad_relevant(run.deciding("vad"))} if decides(kind) else {}),
             **({"shard_utterances": options["shard_utterances"]} if written or decides(kind) else {}),
         },
@@ -63,7 +65,12 @@ def _unit(run: Run, name: str, kind: str) -> Unit:
             *(run.data / options[pool] / "wav.scp" for pool in pools),
         ),
         upstream=(run.of("audio", source) / ".audio.done.json", run.of("vad", source) / ".vad.done.json"),
-        outputs=(folder / "wav.scp", folder / "augment", run.of("vad", name) / "vad.scp"),
+        outputs=(
+            *(folder / table for table in ("wav.scp", "augment", "utt2spk", "spk2utt")),
+            *((folder / "clipped",) if written else ()),
+            *(run.of("vad", name) / table for table in VAD_TABLES),
+            *((run.of("vad", name) / "dropped",) if decides(kind) else ()),
+        ),
     )
 
 
@@ -74,6 +81,7 @@ def _sources(run: Run) -> list[str]:
 def items(run: Run, unit: Unit) -> list[str]:
     """The copy's utterances if their audio must be touched, else none: then tables are all there is to do."""
     kind = unit.options["kind"]
+    _speakers(run, kind)
     if run.options[NAME]["materialise"] == "none" and not decides(kind):
         return []
     return [f"{utt}-{kind}" for utt in _sources(run)]
@@ -86,9 +94,9 @@ def shard_size(run: Run) -> int:
 
 def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
     """Decide a shard's VAD, write its audio, or both."""
-    from ..audio.convert import Recordings
     from ..vad.decide import decide_set
-    from .draw import apply, draw, unnoised
+    from .audio import Audio
+    from .draw import draw, unnoised
     from .pools import Pools
     from .write import write_audio
 
@@ -101,12 +109,11 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
             of = utt.removesuffix(f"-{kind}")
             chains[utt] = of, draw(of, kind, pools.options, pools.names, pools.voices)
         found: dict[str, dict[str, str]] = {name: {} for name in TABLES}
-        with Recordings(run.audio_scp(run.train_set)) as recordings:
+        with Audio(run, run.train_set) as audio:
 
             def samples(utt: str, whole: bool = True) -> Any:
                 of, chain = chains[utt]
-                how = chain if whole else unnoised(chain)
-                return apply(recordings.samples(of)[0], how, pools.load, rate)
+                return audio.augmented(of, chain if whole else unnoised(chain), pools.load)
 
             if decides(kind):
                 path = run.of("vad", unit.name) / f"vad.{number}.ark"
@@ -124,12 +131,12 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
 def conclude(run: Run, unit: Unit) -> None:
     """Write the copy's tables, from the shards' where there are any."""
     kind, shards = unit.options["kind"], unit.folder / "shards"
-    utts, utt2spk = _sources(run), run.set(run.train_set).utt2spk()
-    suffix = _suffix(run, kind)
-    speakers = {f"{utt}-{kind}": f"{utt2spk[utt]}{suffix}" for utt in utts}
+    utts, speaker = _sources(run), _speakers(run, kind)
+    speakers = {f"{utt}-{kind}": speaker[utt] for utt in utts}
     if run.options[NAME]["materialise"] == "none":
         clean = tables.read_table(run.audio_scp(run.train_set))
         wav = {f"{utt}-{kind}": clean[utt] for utt in utts}
+        (unit.folder / "clipped").unlink(missing_ok=True)  # of audio that was written before
     else:
         wav = tables.read_table(shards / "wav.scp")
         _say_clipped(unit, tables.read_table(shards / "clipped"), len(utts))
@@ -141,11 +148,24 @@ def conclude(run: Run, unit: Unit) -> None:
     print(f"{NAME} {unit.name}: {len(utts)} utterances", file=sys.stderr)
 
 
-def _suffix(run: Run, kind: str) -> str:
+def _speakers(run: Run, kind: str) -> dict[str, str]:
+    # The copy's speaker of each training utterance.
     from .live import speaker_suffix
     from .options import AugmentOptions
 
-    return speaker_suffix(parse_chain(kind), AugmentOptions(**run.options[NAME]))
+    utt2spk = run.set(run.train_set).utt2spk()
+    suffix = speaker_suffix(parse_chain(kind), AugmentOptions(**run.options[NAME]))
+    if not suffix:
+        return utt2spk
+    known = set(utt2spk.values())
+    for speaker in sorted(known):
+        if f"{speaker}{suffix}" in known:
+            raise InputError(
+                f"speaker {speaker} at another speed would be called as speaker {speaker}{suffix} is",
+                where=run.data / run.train_set / "utt2spk",
+                mend="rename the speaker, or set --augment.speed_speakers same",
+            )
+    return {utt: f"{speaker}{suffix}" for utt, speaker in utt2spk.items()}
 
 
 def _described(run: Run, kind: str, utts: list[str]) -> Iterator[tuple[str, str]]:

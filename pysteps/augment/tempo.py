@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
 from ..formats.errors import InputError
-from .blocks import joined, spans
+from .blocks import Streamed, filled, in_blocks
 
 
-def change_tempo(samples: np.ndarray, rate: int, factor: float) -> np.ndarray:
+def change_tempo(samples: np.ndarray | Streamed, rate: int, factor: float) -> np.ndarray:
     """``samples`` [time] at ``rate`` Hz spoken ``factor`` (0.5 to 2) times as fast, at the same pitch.
 
     Float32 [round(time / factor)], cut or filled with zeros at the end where FFmpeg's filter atempo, which
@@ -18,14 +19,11 @@ def change_tempo(samples: np.ndarray, rate: int, factor: float) -> np.ndarray:
     """
     if not 0.5 <= factor <= 2.0:
         raise InputError(f"a tempo of {factor:g}", mend="a factor of 0.5 to 2")
-    samples = np.ascontiguousarray(samples, dtype=np.float32)
-    length = round(len(samples) / factor)
-    if factor == 1.0:
-        return samples.copy()
-    return joined(_filtered(samples, rate, factor), length)
+    out = np.empty(round(len(samples) / factor), np.float32)
+    return filled(out, in_blocks(samples) if factor == 1.0 else _filtered(samples, rate, factor))
 
 
-def _filtered(samples: np.ndarray, rate: int, factor: float) -> Iterator[np.ndarray]:
+def _filtered(samples: np.ndarray | Streamed, rate: int, factor: float) -> Iterator[np.ndarray]:
     import av
     from av.filter import Graph
 
@@ -35,12 +33,14 @@ def _filtered(samples: np.ndarray, rate: int, factor: float) -> Iterator[np.ndar
     source.link_to(tempo)
     tempo.link_to(sink)
     graph.configure()
-    for start, size in [*spans(len(samples)), (len(samples), 0)]:
+    start = 0
+    for block in chain(in_blocks(samples), [None]):
         frame = None  # the end
-        if size:
-            block = samples[None, start : start + size]
-            frame = av.AudioFrame.from_ndarray(block, format="flt", layout="mono")
+        if block is not None:
+            row = np.ascontiguousarray(block[None], dtype=np.float32)
+            frame = av.AudioFrame.from_ndarray(row, format="flt", layout="mono")
             frame.sample_rate, frame.pts = rate, start
+            start += len(block)
         graph.push(frame)
         try:
             while True:

@@ -20,11 +20,12 @@ class ChunkFeatures:
 
     What is subtracted for cmvn utterance and sliding is the chunk's own mean (cmvn_vars: and deviation):
     the rest of the utterance is not at hand. cmvn global is the training set's, from the contract.
+    ``seed`` is the dither's (--features.seed, which is not in the contract).
     """
 
-    def __init__(self, contract: Mapping[str, Any]) -> None:
+    def __init__(self, contract: Mapping[str, Any], seed: int = 0) -> None:
         self.options = FeaturesOptions(**contract["features"])
-        self._acoustic = self.options.acoustic()
+        self._acoustic, self._seed = self.options.acoustic(), seed
         self._fbank = Fbank(self._acoustic)
         self._global = None
         if self.options.cmvn == "global":
@@ -40,12 +41,13 @@ class ChunkFeatures:
 
         ``names`` [chunks] decide the dither.
         """
+        heard = samples
         if self._acoustic.dither:
             rows = zip(samples, names, strict=True)
-            samples = np.stack([dithered(row, self._acoustic, self.options.seed, name) for row, name in rows])
+            heard = np.stack([dithered(row, self._acoustic, self._seed, name) for row, name in rows])
         with torch.inference_mode():
-            features = self._fbank(torch.from_numpy(np.ascontiguousarray(samples, np.float32))).numpy()
-        if self.options.pitch:
+            features = self._fbank(torch.from_numpy(np.ascontiguousarray(heard, np.float32))).numpy()
+        if self.options.pitch:  # searched without the dither, as stage 4 does
             both = zip(features, samples, strict=True)
             features = np.stack([with_pitch(chunk, row, self.options) for chunk, row in both])
         return self._normalised(features)

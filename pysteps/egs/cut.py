@@ -12,11 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..formats.arks import Archive
-from ..formats.errors import InputError
 from ..formats.frames import FrameGeometry
-from ..formats.run import Run
-from ..formats.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -74,47 +70,3 @@ def voiced_samples(voiced: np.ndarray, start: int, count: int, shift: int) -> np
     wanted = np.arange(start * shift, start * shift + count)
     frame = np.minimum(wanted // shift, len(voiced) - 1)
     return voiced[frame] * shift + (wanted - frame * shift)
-
-
-class VoicedAudio:
-    """The voiced audio of one set by utterance, augmented copies too. Use as a context manager."""
-
-    def __init__(self, run: Run, name: str, geometry: ChunkGeometry) -> None:
-        from ..augment.audio import Audio
-
-        self._audio, self._archive, self._where = Audio(run, name), Archive(keep=64), run.of("vad", name)
-        self._vad = read_table(self._where / "vad.scp")
-        self._geometry = geometry
-        self._latest: tuple[str, np.ndarray, np.ndarray] | None = None
-
-    def __enter__(self) -> VoicedAudio:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._audio.__exit__()
-        self._archive.__exit__()
-
-    def chunk(self, utt: str, start: int, count: int) -> tuple[np.ndarray, int]:
-        """``count`` samples (int16) from voiced frame ``start`` on, and how many were clipped.
-
-        Ask for all chunks of an utterance in a row: the latest one is kept.
-        """
-        from ..audio.filters import to_int16
-
-        if self._latest is None or self._latest[0] != utt:
-            if utt not in self._vad:
-                raise InputError("no VAD of it", where=self._where, utt=utt, mend="redo stage vad")
-            voiced = np.flatnonzero(self._archive.array(self._vad[utt], utt) > 0.5)
-            self._latest = None  # not two long recordings at once
-            self._latest = (utt, self._audio.samples(utt), voiced)
-        _, samples, voiced = self._latest
-        shift = self._geometry.frames.shift(self._geometry.rate)
-        places = voiced_samples(voiced, start, count, shift)
-        if places[-1] >= len(samples):
-            raise InputError(
-                f"{len(samples)} samples, but the VAD's frames reach to {places[-1] + 1}",
-                where=self._where,
-                utt=utt,
-                mend="redo stage vad: it was decided on other audio",
-            )
-        return to_int16(samples[places])

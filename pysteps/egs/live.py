@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..augment import stage as augment
 from ..augment.effects import EFFECTS, parse_chain
-from ..augment.live import Live
-from ..augment.live import longest_factor as longest_of
+from ..augment.live import Live, longest_factor
 from ..augment.options import AugmentOptions, relevant
 from ..formats.run import Run
 
@@ -22,9 +22,9 @@ def live_of(run: Run) -> Live | None:
     return Live.of(run) if augments_live(run) else None
 
 
-def longest_factor(run: Run) -> float:
-    """How much longer than the result a chunk's audio must be: the highest speed that training may draw."""
-    return longest_of(AugmentOptions(**run.options["augment"])) if augments_live(run) else 1.0
+def highest_speed(run: Run) -> float:
+    """That training may draw: so much longer than the result a chunk's audio must be. 1 without."""
+    return longest_factor(AugmentOptions(**run.options["augment"])) if augments_live(run) else 1.0
 
 
 def voices(run: Run) -> list[str]:
@@ -33,12 +33,14 @@ def voices(run: Run) -> list[str]:
 
 
 def deciding(run: Run) -> dict[str, Any]:
-    """The options of the augmentation that training does, for its stamp; {} where it does none."""
+    """What decides the augmentation that training does, for its stamp; {} where it does none."""
     if not augments_live(run):
         return {}
     options, kinds = run.options["augment"], run.options["augment"]["kinds"]
     decide = {name: value for kind in kinds for name, value in relevant(options, kind).items()}
-    return {"kinds": kinds, "probability": options["probability"], "seed": options["seed"], **decide}
+    # No copies, so no stamp of stage augment says which version of the effects was at work.
+    decide |= {"augment_version": augment.VERSION, "seed": options["seed"]}
+    return {"kinds": kinds, "probability": options["probability"], **decide}
 
 
 def pools(run: Run) -> list[Path]:

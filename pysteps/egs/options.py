@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ..formats.errors import InputError
@@ -30,3 +31,27 @@ class EgsOptions:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InputError(f"unknown kind of egs {self.kind!r}", mend=f"one of {', '.join(KINDS)}")
+        for good, said, mend in (
+            (
+                0 < self.min_seconds <= self.max_seconds < math.inf,
+                f"chunks of {self.min_seconds} to {self.max_seconds} seconds",
+                "--egs.min_seconds must be positive and not above --egs.max_seconds",
+            ),
+            (
+                0 < self.repeats < math.inf,
+                f"repeats is {self.repeats}",
+                "--egs.repeats must be positive",
+            ),
+            (
+                self.archive_chunks >= 1,
+                f"archive_chunks is {self.archive_chunks}",
+                "--egs.archive_chunks is at least 1",
+            ),
+            (
+                0 <= self.valid_share < 1,
+                f"valid_share is {self.valid_share}",
+                "--egs.valid_share is 0 (none) to below 1",
+            ),
+        ):
+            if not good:  # so said that NaN is refused too
+                raise InputError(said, mend=mend)

@@ -43,15 +43,18 @@ class EgsFolder:
 class AudioEgs(EgsFolder):
     """Archives of audio: features are computed when an archive is read, after ``live`` augmented it.
 
-    What an archive gives depends on its chunks, on the epoch, on ``seed`` and on the augmentation's seed,
-    and on nothing else. The held-out archives hold features, clean ones.
+    What an archive gives depends on its chunks, on the epoch, on ``seed``, on ``features_seed`` (of the
+    dither) and on the augmentation's seed, and on nothing else. The held-out archives hold features, clean
+    ones.
     """
 
-    def __init__(self, folder: Path, live: Live | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, folder: Path, live: Live | None = None, seed: int = 0, features_seed: int = 0
+    ) -> None:
         super().__init__(folder)
         from .chunks import ChunkFeatures  # and torch
 
-        self._features = ChunkFeatures(contracts.read(self.folder))
+        self._features = ChunkFeatures(contracts.read(self.folder), features_seed)
         self._geometry = self._features.geometry()
         self._live, self._seed = live, seed
         self._names = read_plan(self.folder).speakers
@@ -121,4 +124,4 @@ def open_egs(run: Run) -> EgsFolder:
         raise InputError(f"egs of {found}, this run asks for {wanted}", where=run.egs, mend="run stage egs")
     if wanted == "features":
         return EgsFolder(run.egs)
-    return AudioEgs(run.egs, live_of(run), run.options["train"]["seed"])
+    return AudioEgs(run.egs, live_of(run), run.options["train"]["seed"], run.options["features"]["seed"])

@@ -11,20 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..features import contract as contracts
+from ..features import stage as features
 from ..formats.atomic import write_text
 from ..formats.errors import InputError
 from ..formats.run import Run
 from ..formats.shards import Tables
 from ..formats.stamps import Unit
 from ..formats.tables import invert, read_table, write_table
-from .live import augments_live, longest_factor, voices
+from .live import augments_live, highest_speed, voices
 
 if TYPE_CHECKING:
     from .cut import ChunkGeometry
     from .plan import ArchivePlan, Source
 
 NAME = "egs"
-VERSION = 2
+VERSION = 3
 TABLES = ("archives",)
 ARCHIVES = ("train.*", "valid.*")
 
@@ -62,8 +63,13 @@ def units(run: Run) -> list[Unit]:
         inputs.append(folder / contracts.GLOBAL_ARCHIVE)
         upstream.append(folder / ".features.done.json")
     options = {**run.options[NAME], "sets": _sets(run), "contract": contracts.contract(run)}
+    if _audio(run):
+        # Held-out chunks become features here and the others in training: stage 4's stamps say nothing
+        # of them.
+        options["features_version"] = features.VERSION
+        options["features_seed"] = contracts.relevant(run.options["features"]).get("seed")
     if augments_live(run):
-        options |= {"factor": longest_factor(run), "voices": voices(run)}
+        options |= {"factor": highest_speed(run), "voices": voices(run)}
     return [
         Unit(
             name=run.egs_tag,
@@ -97,7 +103,7 @@ def _geometry(run: Run) -> ChunkGeometry:
     from .cut import ChunkGeometry
 
     options = contracts.FeaturesOptions(**run.options["features"])
-    return ChunkGeometry(options.geometry, options.sample_rate, longest_factor(run))
+    return ChunkGeometry(options.geometry, options.sample_rate, highest_speed(run))
 
 
 def items(run: Run, unit: Unit) -> list[str]:
@@ -112,12 +118,15 @@ def items(run: Run, unit: Unit) -> list[str]:
     shift = run.options["features"]["frame_shift_ms"]
     shortest, longest = (round(options[key] * 1000 / shift) for key in ("min_seconds", "max_seconds"))
     if not 0 < shortest <= longest:
-        raise InputError("min_seconds must be positive and not above max_seconds", mend="--egs.min_seconds")
+        raise InputError(f"chunks of {shortest} to {longest} frames", mend="raise --egs.min_seconds")
     sources = _sources(run)
     held = hold_out(sources, options["valid_share"], options["seed"])
     training = [source for source in sources if source.of not in held]
-    valid = [source for source in sources if source.utt in held and source.frames >= shortest]
-    _say_short(unit, sources, geometry.needed(shortest))
+    clean = [source for source in sources if source.utt in held]
+    valid = [source for source in clean if source.frames >= shortest]
+    # Held-out chunks are cut at the speed as it is: fewer frames do.
+    needed = {source.utt: geometry.needed(shortest) for source in training}
+    _say_short(unit, [*training, *clean], needed | {source.utt: shortest for source in clean})
     # Planned in frames as the network gets them, which at the highest speed are fewer than there are.
     usable = [replace(source, frames=geometry.fitting(source.frames)) for source in training]
     plans = plan_training(
@@ -134,12 +143,13 @@ def items(run: Run, unit: Unit) -> list[str]:
     return [plan.name for plan in plans] + (["valid.1"] if valid else [])
 
 
-def _say_short(unit: Unit, sources: list[Source], needed: int) -> None:
-    short = {source.utt: str(source.frames) for source in sources if source.frames < needed}
+def _say_short(unit: Unit, sources: list[Source], needed: dict[str, int]) -> None:
+    short = {source.utt: str(source.frames) for source in sources if source.frames < needed[source.utt]}
     write_table(unit.folder / "short", short)
     if short:
+        fewest = max(needed[utt] for utt in short)
         print(
-            f"egs: {len(short)} of {len(sources)} utterances have fewer than {needed} voiced frames "
+            f"egs: {len(short)} of {len(sources)} utterances have fewer than {fewest} voiced frames "
             f"and give no chunk; {unit.folder / 'short'} lists them",
             file=sys.stderr,
         )

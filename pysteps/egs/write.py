@@ -12,7 +12,7 @@ import numpy as np
 from ..formats import arks
 from ..formats.run import Run
 from ..formats.tables import read_table
-from .cut import ChunkGeometry, VoicedAudio
+from .cut import ChunkGeometry
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ def audio_cutter(
 
     Held-out chunks (archive valid.N) become features of ``contract`` at once: no epoch changes them.
     """
-    readers = {name: VoicedAudio(run, name, geometry) for name in sets}
+    from .voiced import VoicedAudio
+
+    voiced, seed = VoicedAudio(run, sets, geometry), run.options["features"]["seed"]
 
     def cut(path: Path, chunks: Sequence[Chunk]) -> int:
         held_out = path.name.startswith("valid.")
@@ -68,10 +70,10 @@ def audio_cutter(
         # Utterance by utterance, so that each is read once for an archive.
         for row in sorted(range(len(chunks)), key=lambda row: (chunks[row].data, chunks[row].utt)):
             chunk = chunks[row]
-            samples[row], over = readers[chunk.data].chunk(chunk.utt, chunk.start, length)
+            samples[row], over = voiced.chunk(chunk.data, chunk.utt, chunk.start, length)
             clipped += over
         if held_out:
-            _write_features(path, chunks, samples, contract)
+            _write_features(path, chunks, samples, contract, seed)
         else:
             _write_audio(path, chunks, samples, geometry.rate)
         return clipped
@@ -86,14 +88,14 @@ def _write_audio(path: Path, chunks: Sequence[Chunk], samples: np.ndarray, rate:
 
 
 def _write_features(
-    path: Path, chunks: Sequence[Chunk], samples: np.ndarray, contract: Mapping[str, Any]
+    path: Path, chunks: Sequence[Chunk], samples: np.ndarray, contract: Mapping[str, Any], seed: int
 ) -> None:
     import torch
 
     from .chunks import ChunkFeatures
 
     torch.set_num_threads(1)
-    features = ChunkFeatures(contract)
+    features = ChunkFeatures(contract, seed)
     with arks.writing(path) as writer:
         for chunk, row in zip(chunks, samples, strict=True):
             matrix = features(row[None].astype(np.float32) / np.float32(32768), [chunk.key])[0]

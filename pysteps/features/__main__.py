@@ -41,4 +41,4 @@ def _plot() -> None:
 if sys.argv[1:2] == ["plot"]:
     guarded(_plot)
 else:
-    main(stage)
+    main(stage, {"plot": "draw an utterance before and after augmentation"})

@@ -13,8 +13,10 @@ from ..formats.errors import InputError
 
 BLOCK = 8192  # frames that are worked on at once
 _VARIANCE_FLOOR = 1e-10  # Kaldi's, in SlidingWindowCmn
-# Below this share of the mean a deviation is the rounding of stored features, not speech.
-_RELATIVE_FLOOR = 1e-4
+# Below these shares of its mean, and of the largest root mean square among the features, a deviation is
+# the rounding of stored features and not speech. Two-byte archives round to 1/65535 of a matrix's range,
+# so also a feature that is constantly 0 is read back as something else: the second share is two such steps.
+_RELATIVE_FLOOR, _STORED_FLOOR = 1e-4, 2 / 65535
 
 
 def blocks(frames: int) -> Iterator[tuple[int, int]]:
@@ -40,15 +42,20 @@ def cmvn_stats(features: np.ndarray, voiced: np.ndarray | None = None) -> np.nda
 
 
 def mean_and_scale(stats: np.ndarray, *, norm_vars: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """What is subtracted, then what multiplies (1 without ``norm_vars``): float64 [dim] each."""
+    """What is subtracted, then what multiplies (1 without ``norm_vars``): float64 [dim] each.
+
+    A deviation below 1e-4 of its mean, or below 2/65535 of the largest root mean square of all features,
+    is held there: so little is the rounding of archives, which must not be blown up.
+    """
     count = stats[0, -1]
     if stats.ndim != 2 or len(stats) != 2 or count <= 0:
         raise InputError(f"CMVN statistics {stats.shape} over {count:g} frames", mend="redo stage features")
     mean = stats[0, :-1] / count
     if not norm_vars:
         return mean, np.ones_like(mean)
-    variance = np.maximum(stats[1, :-1] / count - mean**2, 0.0)
-    return mean, 1.0 / np.sqrt(np.maximum(variance, (_RELATIVE_FLOOR * mean) ** 2 + 1e-20))
+    power = stats[1, :-1] / count
+    floor = (_RELATIVE_FLOOR * mean) ** 2 + _STORED_FLOOR**2 * power.max(initial=0.0) + 1e-20
+    return mean, 1.0 / np.sqrt(np.maximum(power - mean**2, floor))
 
 
 def apply_cmvn(features: np.ndarray, stats: np.ndarray, *, norm_vars: bool = False) -> np.ndarray:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ..audio.options import relevant as audio_relevant
 from ..formats.errors import InputError
 from ..formats.records import read_json
 from ..formats.run import Run
-from ..vad.options import relevant
+from ..vad.options import relevant as vad_relevant
 from .options import FbankOptions
 
 CMVN = ("utterance", "sliding", "global", "none")
@@ -78,14 +80,40 @@ class FeaturesOptions(FbankOptions):
         return FbankOptions(**{field.name: getattr(self, field.name) for field in fields(FbankOptions)})
 
 
+def relevant(options: Mapping[str, Any]) -> dict[str, Any]:
+    """``options`` of features without those that the others leave without effect: what features depend on."""
+    kind, plain = options["kind"], options["kind"] in ("fbank", "spectrogram")
+    needed = {
+        "round_to_power_of_two": not options["fft_size"],
+        "blackman_coeff": options["window_type"] == "blackman",
+        **dict.fromkeys(("num_mel_bins", "low_freq", "high_freq", "mel_slopes"), kind != "spectrogram"),
+        **dict.fromkeys(("vtln_warp", "htk_mode"), kind != "spectrogram"),
+        **dict.fromkeys(("vtln_low", "vtln_high"), kind != "spectrogram" and options["vtln_warp"] != 1.0),
+        **dict.fromkeys(("use_power", "use_log_fbank"), plain),
+        "log_offset": plain and options["use_log_fbank"],
+        **dict.fromkeys(("raw_energy", "energy_floor"), options["use_energy"]),
+        **dict.fromkeys(("num_ceps", "cepstral_lifter"), not plain),
+        **dict.fromkeys(("lpc_order", "compress_factor", "cepstral_scale"), kind == "plp"),
+        "htk_compat": not plain or (kind == "fbank" and options["use_energy"]),
+        "delta_window": options["delta_order"] > 0,
+        "cmvn_window": options["cmvn"] == "sliding",
+        **dict.fromkeys(("cmvn_vars", "cmvn_frames"), options["cmvn"] != "none"),
+        **dict.fromkeys(("pitch_low", "pitch_high"), options["pitch"]),
+        "seed": options["dither"] > 0,
+    }
+    return {name: value for name, value in options.items() if needed.get(name, True)}
+
+
 def contract(run: Run) -> dict[str, Any]:
-    """The feature contract of a run."""
+    """The feature contract of a run: the options that change what a network hears, and no others."""
     features = FeaturesOptions(**run.options["features"])
-    vad = relevant(run.options["vad"])
+    heard = relevant(asdict(features))
+    vad = vad_relevant(run.options["vad"])
+    audio = audio_relevant(run.options["audio"])
     found = {
-        "features": {key: value for key, value in asdict(features).items() if key not in _NOT_CONTRACT},
+        "features": {key: value for key, value in heard.items() if key not in _NOT_CONTRACT},
         "vad": {key: value for key, value in vad.items() if key not in _NOT_CONTRACT},
-        "audio": {key: value for key, value in run.options["audio"].items() if key not in _NOT_AUDIO},
+        "audio": {key: value for key, value in audio.items() if key not in _NOT_AUDIO},
         "dim": features.dim,
     }
     if features.cmvn == "global":

@@ -15,7 +15,7 @@ from ..formats.run import Run
 from ..formats.shards import Tables
 from ..formats.stamps import Unit
 from ..formats.tables import read_table
-from .contract import GLOBAL_ARCHIVE, GLOBAL_KEY, FeaturesOptions, contract
+from .contract import GLOBAL_ARCHIVE, GLOBAL_KEY, FeaturesOptions, contract, relevant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ def units(run: Run) -> list[Unit]:
                 stage=NAME,
                 folder=folder,
                 version=VERSION,
-                options={**run.deciding(NAME), "contract": contract(run)},
+                options={**relevant(run.deciding(NAME)), "contract": contract(run)},
                 inputs=(
                     run.audio_scp(name),
                     vad / "vad.scp",
@@ -87,11 +87,14 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
         library()  # missing is no fault of an utterance
     fbank = Fbank(options.acoustic())
 
-    def features(audio: Audio, utt: str) -> np.ndarray:
+    def features(audio: Audio, utt: str) -> np.ndarray | InputError:
         # The samples are let go of on return: hours of them, before hours of features are written.
-        samples = audio.samples(utt)
-        matrix = compute(samples, fbank, utt=utt, seed=options.seed)
-        return with_pitch(matrix, samples, options) if options.pitch else matrix
+        samples = audio.samples(utt)  # what fails here (a pool, a rate) is no fault of the utterance
+        try:
+            matrix = compute(samples, fbank, utt=utt, seed=options.seed)
+            return with_pitch(matrix, samples, options) if options.pitch else matrix
+        except InputError as error:
+            return error
 
     def do(unit: Unit, number: int, utts: list[str]) -> Tables:
         vad = read_table(run.of("vad", unit.name) / "vad.scp")
@@ -103,10 +106,9 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
         ):
             for utt in utts:
                 voiced = archive.array(vad[utt], utt) > 0.5
-                try:
-                    matrix = features(audio, utt)
-                except InputError as error:
-                    dropped[utt] = str(error)
+                matrix = features(audio, utt)
+                if isinstance(matrix, InputError):
+                    dropped[utt] = str(matrix)
                     continue
                 refuse_geometry(len(matrix), len(voiced), unit.folder, utt)
                 if not voiced.any():  # nor has it any where it is shorter than a frame

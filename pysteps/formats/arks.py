@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -21,17 +21,40 @@ from .compressed import CM2 as _CM2
 from .compressed import (
     ONE_BYTE,
     TWO_BYTES,
+    check_header,
+    check_rows,
     one_byte_pieces,
+    read_header,
+    read_levels,
     read_one_byte,
-    read_two_bytes,
+    read_plain,
+    read_rows,
+    read_shape,
     rows_a_piece,
     two_byte_pieces,
 )
 from .errors import InputError
 
-_MATRIX = (b"FM ", b"DM ", b"FV ", b"DV ", b"CM ", b"CM2 ", b"CM3 ")
+_READERS: dict[bytes, Callable[[IO[bytes]], np.ndarray]] = {
+    b"FM": lambda handle: read_plain(handle, "<f4", 2),
+    b"DM": lambda handle: read_plain(handle, "<f8", 2),
+    b"FV": lambda handle: read_plain(handle, "<f4", 1),
+    b"DV": lambda handle: read_plain(handle, "<f8", 1),
+    b"CM": read_one_byte,
+    b"CM2": lambda handle: read_levels(handle, 2),
+    b"CM3": lambda handle: read_levels(handle, 1),
+}
 _RIFF = struct.Struct("<4sI8sIHHIIHH4sI")  # a wav's 44 bytes before its samples
 _AUDIO = struct.Struct("<5sBQ")  # kaldiio's marker of audio in another format: AUDIO, 8, bytes of the file
+
+
+@contextmanager
+def _damaged(what: str, where: object, utt: str | None, mend: str) -> Iterator[None]:
+    # What reading foreign bytes can raise becomes an error that names the file.
+    try:
+        yield
+    except (ValueError, struct.error, AssertionError, OverflowError, MemoryError) as error:
+        raise InputError(f"damaged {what}: {error}", where=where, utt=utt, mend=mend) from error
 
 
 def split_entry(entry: str, *, where: object = None, utt: str | None = None) -> tuple[str, int | None]:
@@ -40,7 +63,7 @@ def split_entry(entry: str, *, where: object = None, utt: str | None = None) -> 
     if text.startswith("|") or text.endswith("|"):
         raise InputError("the entry is a command", where=where, utt=utt, mend="--allow-pipes runs it")
     path, colon, tail = text.rpartition(":")
-    if colon and tail.isdigit():
+    if colon and tail.isascii() and tail.isdigit():
         return path, int(tail)
     return text, None
 
@@ -72,51 +95,41 @@ class Archive:
         self._files[path] = handle
         if len(self._files) > self._keep:
             self._files.pop(next(iter(self._files))).close()
-        handle.seek(offset or 0)
+        with _damaged("entry", entry, utt, "redo the stage"):  # an offset beyond any file
+            handle.seek(offset or 0)
         return handle
 
-    def array(self, entry: str, utt: str) -> np.ndarray:
-        """A matrix [rows, columns] or vector [n] of float32 or float64; InputError if it is neither."""
+    def _marked(self, entry: str, utt: str) -> tuple[IO[bytes], bytes]:
+        # The file, placed behind the entry's marker, and the marker.
         handle = self.at(entry, utt)
         start = handle.tell()
         head = handle.read(6)
-        if head[:2] != b"\0B" or not head[2:].startswith(_MATRIX):
+        kind = next((kind for kind in _READERS if head.startswith(b"\0B" + kind + b" ")), None)
+        if kind is None:
             raise InputError("no Kaldi matrix or vector here", where=entry, utt=utt, mend="redo the stage")
-        try:
-            if head == b"\0BCM2 ":
-                return read_two_bytes(handle)
-            if head[2:5] == b"CM ":
-                handle.seek(start + 5)
-                return read_one_byte(handle)
-            handle.seek(start)
-            array = kaldiio.matio.read_kaldi(handle)
-        except (ValueError, struct.error, AssertionError) as error:
-            raise InputError(
-                f"damaged matrix: {error}", where=entry, utt=utt, mend="redo the stage"
-            ) from error
-        return array
+        handle.seek(start + 3 + len(kind))
+        return handle, kind
+
+    def array(self, entry: str, utt: str) -> np.ndarray:
+        """A matrix [rows, columns] or vector [n] of float32 or float64; InputError if it is neither."""
+        handle, kind = self._marked(entry, utt)
+        with _damaged("matrix", entry, utt, "redo the stage"):
+            return _READERS[kind](handle)
 
     def rows(self, entry: str, utt: str, first: int, last: int) -> np.ndarray:
         """Rows [first, last) of a matrix as float32 [last - first, columns], reading only those of CM2/FM."""
-        handle = self.at(entry, utt)
-        head = handle.read(6)
-        if head == b"\0BCM2 ":
-            low, span, rows, columns = _CM2.unpack(handle.read(_CM2.size))
-            width, kind = 2, "<u2"
-        elif head[:5] == b"\0BFM ":
-            handle.seek(-1, os.SEEK_CUR)
-            _, rows, _, columns = struct.unpack("<bibi", handle.read(10))
-            width, kind = 4, "<f4"
-        else:
-            return np.asarray(self.array(entry, utt)[first:last], np.float32)
-        if not 0 <= first <= last <= rows:
-            raise InputError(f"rows {first}..{last} of {rows}", where=entry, utt=utt, mend="redo the stage")
-        handle.seek(first * columns * width, os.SEEK_CUR)
-        data = np.frombuffer(handle.read((last - first) * columns * width), kind)
-        if data.size != (last - first) * columns:
-            raise InputError("the archive ends too early", where=entry, utt=utt, mend="redo the stage")
-        block = data.reshape(last - first, columns).astype(np.float32)
-        return block * np.float32(span / 65535) + np.float32(low) if width == 2 else block
+        handle, kind = self._marked(entry, utt)
+        with _damaged("matrix", entry, utt, "redo the stage"):
+            if kind == b"CM2":
+                low, span, rows, columns = read_header(handle, 2)
+                block = read_rows(handle, "<u2", (rows, columns), first, last).astype(np.float32)
+                return block * np.float32(span / 65535) + np.float32(low)
+            if kind == b"FM":
+                rows, columns = read_shape(handle, 2, 4)
+                return read_rows(handle, "<f4", (rows, columns), first, last).astype(np.float32)
+            whole = _READERS[kind](handle)
+            check_rows(first, last, len(whole))
+            return np.asarray(whole[first:last], np.float32)
 
 
 class ArchiveWriter:
@@ -248,21 +261,23 @@ def _plain_pieces(array: np.ndarray) -> Iterator[bytes | memoryview]:
 
 def parse_chunks(data: bytes, where: object) -> tuple[list[str], np.ndarray]:
     """All entries of an archive of equally large CM2 matrices: (keys, float32 [entries, rows, columns])."""
-    keys, spans, blocks, position, shape = [], [], [], 0, None
-    while position < len(data):
-        space = data.index(b" ", position)
-        keys.append(data[position:space].decode())
-        if data[space + 1 : space + 7] != b"\0BCM2 ":
-            raise InputError("not a chunk archive", where=where, utt=keys[-1], mend="redo stage egs")
-        low, span, rows, columns = _CM2.unpack_from(data, space + 7)
-        if shape is None:
-            shape = (rows, columns)
-        start = space + 7 + _CM2.size
-        position = start + rows * columns * 2
-        if (rows, columns) != shape or position > len(data):
-            raise InputError("uneven or cut chunk", where=where, utt=keys[-1], mend="redo stage egs")
-        spans.append((low, span / 65535))
-        blocks.append(np.frombuffer(data, "<u2", rows * columns, start))
+    keys, spans, blocks, shape = [], [], [], None
+    position = 0
+    with _damaged("chunk archive", where, None, "redo stage egs"):
+        while position < len(data):
+            space = data.index(b" ", position)
+            keys.append(data[position:space].decode())
+            if data[space + 1 : space + 7] != b"\0BCM2 ":
+                raise InputError("not a chunk archive", where=where, utt=keys[-1], mend="redo stage egs")
+            low, span, rows, columns = _CM2.unpack_from(data, space + 7)
+            check_header(low, span, rows, columns)
+            shape = shape or (rows, columns)
+            start = space + 7 + _CM2.size
+            position = start + rows * columns * 2
+            if (rows, columns) != shape or position > len(data):
+                raise InputError("uneven or cut chunk", where=where, utt=keys[-1], mend="redo stage egs")
+            spans.append((low, span / 65535))
+            blocks.append(np.frombuffer(data, "<u2", rows * columns, start))
     if shape is None:
         raise InputError("an empty archive", where=where, mend="redo stage egs")
     scale = np.asarray(spans, np.float32)

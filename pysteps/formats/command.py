@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -129,20 +129,29 @@ def single(stage: Single, run: Run) -> None:
             print(f"{stage.NAME} {unit.name}: done in {time.monotonic() - start:.1f} s", file=sys.stderr)
 
 
-def main(stage: Any) -> None:
-    """``python -m pysteps.STAGE plan|job|gather|run --run FILE``: the first three where work is sharded."""
-    parser = argparse.ArgumentParser(prog=f"python -m pysteps.{stage.NAME}", description=stage.__doc__)
+def main(stage: Any, also: Mapping[str, str] | None = None) -> None:
+    """``python -m pysteps.STAGE plan|job|gather|run --run FILE``: the first three where work is sharded.
+
+    ``also``: the words that the room's ``__main__`` answers itself, each with a line of help.
+    """
+    words = [f"  {word:10s}  {text}" for word, text in (also or {}).items()]
+    parser = argparse.ArgumentParser(
+        prog=f"python -m pysteps.{stage.NAME}",
+        description=stage.__doc__,
+        epilog="\n".join(["also:", *words]) if words else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # a word of ``also`` a line
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     sharded = hasattr(stage, "worker")
     for verb in ("plan", "job", "gather") if sharded else ("run",):
-        words = verbs.add_parser(verb)
-        words.add_argument("--run", required=True, help="the resolved run: exp/TAG/run.json")
+        wanted = verbs.add_parser(verb)
+        wanted.add_argument("--run", required=True, help="the resolved run: exp/TAG/run.json")
         if verb == "job":
-            words.add_argument("--todo", required=True, help="the list of shards that plan named")
-            words.add_argument("--job", type=int, default=1, help="which job this is, from 1")
-            words.add_argument("--jobs", type=int, default=1, help="how many jobs there are")
+            wanted.add_argument("--todo", required=True, help="the list of shards that plan named")
+            wanted.add_argument("--job", type=int, default=1, help="which job this is, from 1")
+            wanted.add_argument("--jobs", type=int, default=1, help="how many jobs there are")
         if verb in ("plan", "run"):
-            words.add_argument("--force", action="store_true", help="redo what is fresh")
+            wanted.add_argument("--force", action="store_true", help="redo what is fresh")
     options = parser.parse_args()
 
     def work() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from . import tables
 from .errors import InputError
 
+LATEST = 1e9  # seconds (31 years) in which no recording ends
+
 
 class DataSet:
     """A Kaldi data directory.
@@ -33,7 +35,10 @@ class DataSet:
         return self.table("utt2spk")
 
     def segments(self) -> dict[str, tuple[str, float, float]]:
-        """Utterance to (recording, start, end) in seconds; empty when the set has no segments."""
+        """Utterance to (recording, start, end) in seconds; empty when the set has no segments.
+
+        The end -1 is that of the recording (Kaldi's extract-segments).
+        """
         if not self.has("segments"):
             return {}
         path, parsed = self.folder / "segments", {}
@@ -43,9 +48,13 @@ class DataSet:
                 start, end = float(fields[1]), float(fields[2])
             except (IndexError, ValueError):
                 raise InputError("not `utt recording start end`", where=path, line=line) from None
-            if not 0 <= start < end:
+            if not (0 <= start < end <= LATEST or (0 <= start <= LATEST and end == -1)):
                 raise InputError(
-                    f"start {start} and end {end} are no interval", where=path, line=line, utt=utt
+                    f"start {start} and end {end} are no interval",
+                    where=path,
+                    line=line,
+                    utt=utt,
+                    mend="seconds, the start first; the end -1 is that of the recording",
                 )
             parsed[utt] = (fields[0], start, end)
         return parsed

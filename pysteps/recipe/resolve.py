@@ -14,7 +14,7 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from ..audio.options import AudioOptions
-from ..augment.options import AugmentOptions
+from ..augment.options import AugmentOptions, check_mp3
 from ..backend.options import BackendOptions
 from ..egs.options import EgsOptions
 from ..extract.options import ExtractOptions
@@ -160,7 +160,15 @@ def _typed(stage: str, values: dict[str, Any], settings: dict[str, str]) -> dict
 
 
 def _check_together(options: dict[str, dict[str, Any]]) -> None:
-    if options["augment"]["when"] == "training" and options["egs"]["kind"] != "audio":
+    augment = options["augment"]
+    check_mp3(augment, options["audio"]["sample_rate"])
+    if augment["when"] == "training" and augment["materialise"] != "none":
+        raise InputError(
+            "training augments on the fly, and there are no copies to write out",
+            where=f"augment.when training, augment.materialise {augment['materialise']}",
+            mend="--augment.materialise none, or --augment.when copies",
+        )
+    if augment["when"] == "training" and options["egs"]["kind"] != "audio":
         raise InputError(
             "training can augment audio only, and these egs are of features",
             where="augment.when training, egs.kind features",

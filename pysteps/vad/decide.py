@@ -21,7 +21,7 @@ Decide = Callable[[np.ndarray, int], np.ndarray]
 
 def decider(options: VadOptions) -> Decide:
     """A function from (samples [time], rate) to bool [frames]; silero loads its network here."""
-    geometry = FrameGeometry(options.frame_length_ms, options.frame_shift_ms, options.snip_edges)
+    geometry = options.geometry()
 
     def energy(samples: np.ndarray, rate: int) -> np.ndarray:
         return energy_vad(
@@ -83,7 +83,7 @@ def decide_set(
 
     ``samples(utt)`` gives samples [time] and rate. Tables: vad.scp, utt2voiced (seconds), utt2num_voiced
     (frames) and dropped (those with fewer than ``min_voiced`` voiced frames). NaN or infinity in a
-    recording is an InputError that names it.
+    recording is an InputError that names it. Where all are dropped there is no archive.
     """
     chosen = VadOptions(**options)
     decide = decider(chosen)
@@ -98,6 +98,8 @@ def decide_set(
             writer.array(utt, voiced.astype(np.float32))
             frames[utt] = str(count)
             seconds[utt] = f"{count * chosen.frame_shift_ms / 1000:.2f}"
+    if not writer.scp:
+        path.unlink()
     return {"vad.scp": writer.scp, "utt2voiced": seconds, "utt2num_voiced": frames, "dropped": dropped}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..formats.errors import InputError
+from ..formats.frames import FrameGeometry
 
 # Each method and the options that are its own.
 METHODS: dict[str, tuple[str, ...]] = {
@@ -33,7 +34,8 @@ class VadOptions:
     silero_threshold: the probability that begins speech; it ends silero_hysteresis below that, after
     silero_min_silence_ms. Speech of silero_min_speech_ms or less is none; the rest grows by
     silero_pad_ms at both ends (the package's get_speech_timestamps).
-    min_voiced: fewer voiced frames than this and the utterance is dropped.
+    min_voiced: fewer voiced frames than this and the utterance is dropped. max_dropped: largest share of
+    utterances that may be. shard_utterances: at most so many are one piece of work.
     """
 
     method: str = "webrtc"
@@ -60,6 +62,10 @@ class VadOptions:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise InputError(f"unknown VAD method {self.method}", mend=f"one of {', '.join(METHODS)}")
+        self.geometry()
+        self._fits("min_voiced", self.min_voiced >= 0, "at least 0")
+        self._fits("max_dropped", 0 <= self.max_dropped <= 1, "a share from 0 to 1")
+        self._fits("shard_utterances", self.shard_utterances >= 1, "at least 1")
         check_energy(self.energy_mean_scale, self.context, self.proportion)
         check_webrtc(self.mode, self.webrtc_ms, self.smooth, self.hangover)
         check_silero(
@@ -69,6 +75,14 @@ class VadOptions:
             self.silero_min_silence_ms,
             self.silero_pad_ms,
         )
+
+    def geometry(self) -> FrameGeometry:
+        """Where the frames lie that are decided; InputError if there can be no such frames."""
+        return FrameGeometry(self.frame_length_ms, self.frame_shift_ms, self.snip_edges)
+
+    def _fits(self, name: str, fine: bool, what: str) -> None:
+        if not fine:
+            raise InputError(f"--vad.{name} {getattr(self, name)}", mend=what)
 
 
 def relevant(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,8 +49,14 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
     from ..audio.convert import Recordings
     from .decide import decide_set
 
+    tables: dict[str, dict[str, str]] = {}  # of one set: read once for all its shards
+
     def do(unit: Unit, number: int, utts: list[str]) -> Tables:
-        with Recordings(run.audio_scp(unit.name)) as recordings:
+        path = run.audio_scp(unit.name)
+        if unit.name not in tables:
+            tables.clear()
+            tables[unit.name] = read_table(path)
+        with Recordings(path, tables[unit.name]) as recordings:
             return decide_set(unit.folder / f"vad.{number}.ark", utts, recordings.samples, run.options[NAME])
 
     return do

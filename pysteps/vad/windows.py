@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..audio.filters import Resampler
 from ..formats.frames import FrameGeometry
 
 
@@ -23,14 +24,11 @@ def blocks(samples: np.ndarray, rate: int, to_rate: int, size: int) -> Iterator[
         for start in range(0, len(samples), size):
             yield np.asarray(samples[start : start + size], np.float32)
         return
-    import soxr
-
-    stream = soxr.ResampleStream(rate, to_rate, 1, dtype="float32", quality="HQ")
+    resampler = Resampler(rate, to_rate)
     step = max(1, size * rate // to_rate)
     held = np.zeros(0, np.float32)
     for start in range(0, len(samples), step):
-        part = np.ascontiguousarray(samples[start : start + step], np.float32)
-        made = stream.resample_chunk(part, last=start + step >= len(samples))
+        made = resampler.push(samples[start : start + step], last=start + step >= len(samples))
         held = np.concatenate((held, made))
         while len(held) >= size:
             yield held[:size]

@@ -1,8 +1,10 @@
 """A gallery of a million people: enrolment, one more person, exact search, search through the index.
 
-Run from the repository, alone on the machine: OMP_NUM_THREADS=2 python tests/bench/identify.py. Needs 5 GB
-of memory and 2 GB under TMPDIR; the index is left out where faiss (requirements/identify.txt) is not
-installed. People are random unit vectors of 256 numbers, a query has cosine 0.6 with its person: no cluster
+Run from the repository, alone on the machine, perhaps with the number of people and cosine or plda:
+OMP_NUM_THREADS=2 python tests/bench/identify.py [PEOPLE [BACKEND]]. Needs 3 GB of memory and 2 GB in TMPDIR;
+the index is left out where faiss (requirements/identify.txt) is not installed.
+
+People are random unit vectors of 256 numbers, a query has cosine 0.6 with its person: no cluster
 helps an index here, as none helps with real voices that are far apart. Prints medians and worst of 100.
 """
 
@@ -90,14 +92,16 @@ def tell(
 
 
 def main() -> None:
-    """Cosine over a million, then PLDA of 256 dimensions over a quarter as many (its rows are twice as long)."""
+    """Cosine over a million, then PLDA over a quarter as many (its rows are twice as long)."""
     x = unit(PEOPLE, "people")
     wanted = generator(0, "identify", "wanted").integers(PEOPLE // 4, size=QUERIES)
     queries = COSINE * x[wanted] + np.sqrt(1 - COSINE**2) * unit(QUERIES, "noise")
-    run("cosine", Space(Chain([])), x, queries, wanted)
+    if "plda" not in sys.argv:
+        run("cosine", Space(Chain([])), x, queries, wanted)
     psi = np.geomspace(2, 0.05, DIM)
     plda = Plda(np.zeros(DIM), np.eye(DIM) * np.sqrt(DIM), psi)
-    run("plda", Space(Chain([]), plda), x[: PEOPLE // 4], queries, wanted)
+    if "cosine" not in sys.argv:
+        run("plda", Space(Chain([]), plda), x[: PEOPLE // 4], queries, wanted)
 
 
 if __name__ == "__main__":
