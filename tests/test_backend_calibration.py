@@ -51,20 +51,23 @@ def test_calibrated_cllr_is_near_the_least_on_new_scores():
     assert cllr(scores[label], scores[~label]) > 2 * least
 
 
-def test_weights_are_scikit_learns():
-    from sklearn.linear_model import LogisticRegression
+def test_weights_are_those_of_a_general_minimiser():
+    from scipy.optimize import minimize
 
     random = np.random.default_rng(3)
     label = np.arange(500) < 80
     x = random.normal(size=(500, 2)) * [1, 20] + np.outer(label, [2, 15])
     quality = random.normal(size=500) - label
     model = fit_logistic(x, label, quality={"q": quality}, systems=["a", "b"], p_target=0.2)
-    weight = np.where(label, 0.2 / 80, 0.8 / 420) * 500
-    other = LogisticRegression(C=1e8, tol=1e-10, max_iter=10_000)
-    other.fit(np.column_stack([x / [1, 20], quality]), label, sample_weight=weight)
-    expected = other.coef_[0] / [1, 20, 1]
-    assert [*model.weights.values(), *model.quality.values()] == pytest.approx(expected, rel=1e-3)
-    assert model.offset == pytest.approx(other.intercept_[0] - np.log(0.2 / 0.8), abs=1e-2)
+
+    def cost(at: np.ndarray) -> float:  # P log(1 + exp(-s - log(P / (1-P)))) over targets, and the others
+        s = at[0] + x @ [at[1], at[2] / 20] + at[3] * quality
+        missed = np.log1p(np.exp(-s[label]) * 0.8 / 0.2).mean()
+        return 0.2 * missed + 0.8 * np.log1p(np.exp(s[~label]) * 0.2 / 0.8).mean()
+
+    best = minimize(cost, np.zeros(4), tol=1e-10).x
+    found = [model.offset, *model.weights.values(), *model.quality.values()]
+    assert found == pytest.approx(best / [1, 1, 20, 1], rel=1e-3)
 
 
 def test_two_scores_by_hand():
@@ -75,8 +78,8 @@ def test_two_scores_by_hand():
 
 def test_how_many_trials_of_a_kind_there_are_does_not_matter():
     scores, label = gaussian(200, 200, 4.0)
-    many = np.concatenate([scores, np.repeat(scores[~label], 9)]), np.concatenate([label, np.zeros(1800, bool)])
-    one, two = fit_logistic(scores, label), fit_logistic(*many)
+    again = np.concatenate([np.arange(400), np.repeat(np.flatnonzero(~label), 9)])
+    one, two = fit_logistic(scores, label), fit_logistic(scores[again], label[again])
     assert one.weights["system1"] == pytest.approx(two.weights["system1"], rel=1e-3)
     assert one.offset == pytest.approx(two.offset, abs=1e-3)
 
@@ -87,8 +90,18 @@ def test_blocks_of_trials_add_up():
     llr = model.apply(scores)
     # At the optimum both gradients are zero: sums over all trials, block borders or not.
     wrong = np.where(label, 1 / 50_000, -1 / 100_000) / (1 + np.exp(np.where(label, llr, -llr)))
-    assert wrong.sum() == pytest.approx(0, abs=1e-5)
-    assert wrong @ scores == pytest.approx(0, abs=1e-5)
+    assert wrong.sum() == pytest.approx(0, abs=1e-6)
+    assert wrong @ scores == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("p_target", [0.01, 1e-4, 0.999])
+def test_rare_errors_and_far_priors_converge(p_target):
+    # A whole Newton step goes astray here. At the optimum errors weighed by the prior cancel out.
+    scores, label = gaussian(1000, 1000, 20.0)
+    llr = fit_logistic(scores, label, p_target=p_target).apply(scores) + np.log(p_target / (1 - p_target))
+    wrong = np.where(label, p_target, p_target - 1) / 1000 / (1 + np.exp(np.where(label, llr, -llr)))
+    assert abs(wrong.sum()) < 1e-5 * np.abs(wrong).sum()
+    assert abs(wrong @ scores) < 5e-3 * np.abs(wrong * scores).sum()
 
 
 def test_fusion_of_independent_systems_adds_their_ratios():
@@ -118,6 +131,12 @@ def test_scores_that_can_be_parted_get_finite_ratios_and_a_note():
     assert "wrong side" in model.notes[0]
 
 
+def test_the_ridge_keeps_parted_scores_where_its_slope_says():
+    # Scores +-1: log(1 + exp(-w)) + 1e-8 w^2 / 2 is least where w (1 + exp(w)) = 1e8.
+    weight = fit_logistic([1.0, 1.0, -1.0, -1.0], [1, 1, 0, 0]).weights["system1"]
+    assert weight * (1 + np.exp(weight)) == pytest.approx(1e8, rel=1e-3)
+
+
 def test_a_useless_measure_and_a_constant_one_do_no_harm():
     scores, label = gaussian(500, 500, 4.0)
     plain = fit_logistic(scores, label)
@@ -142,13 +161,19 @@ def test_dropped_trials_stay_infinite():
 
 
 def test_pav_by_hand():
-    # With one more of both kinds below and above: n | n | t n | t t t | t | + ends.
-    # Scores 1 n, 2 n, 3 t, 4 n, 5 t, 6 t. Blocks by hand, Laplace trials included:
-    # {low: t n, 1 n, 2 n} 1/4, {3 t, 4 n} 1/2, {5 t, 6 t, high: t n} 3/4: odds 1/3, 1, 3 and 5 of each kind.
+    # Scores 1 n, 2 n, 3 t, 4 n, 5 t, 6 t, and a target and a non-target below and above them.
+    # Blocks by hand, the added trials included, in order of score:
+    # {low: t n, 1 n, 2 n} 1/4, {3 t, 4 n} 1/2, {5 t, 6 t, high: t n} 3/4: and five of each kind in all.
     model = fit_pav([1, 2, 3, 4, 5, 6], [0, 0, 1, 0, 1, 1])
     assert model.scores == [1, 2, 3, 4, 5, 6]
     assert model.llrs == pytest.approx(np.log([1 / 3, 1 / 3, 1, 1, 3, 3]))
     assert model.apply([-9, 2.5, 99]) == pytest.approx([-np.log(3), -np.log(3) / 2, np.log(3)])
+
+
+def test_pav_takes_the_counts_of_both_kinds_out():
+    # Below: 1 target of 10 trials, above: 2 of 3; of 3 targets and 10 non-targets, added ones included.
+    model = fit_pav([1] * 8 + [2], [0] * 8 + [1])
+    assert model.llrs == pytest.approx(np.log([1 / 9 / 0.3, 2 / 0.3]))
 
 
 def test_pav_reaches_the_least_cllr_on_its_own_scores():
@@ -178,14 +203,15 @@ def test_whatever_the_scores_both_kinds_are_finite_and_monotone(rows):
 
 def test_files_come_back_exactly(tmp_path):
     scores, label = gaussian(50, 70, 4.0, seed=8)
-    fitted = [fit_logistic(scores, label, quality={"länge": scores**2}, systems=["ä"]), fit_pav(scores, label)]
-    for model in fitted:
+    logistic = fit_logistic(scores, label, quality={"länge": scores**2}, systems=["ä"])
+    for model in (logistic, fit_pav(scores, label)):
         save_calibration(model, tmp_path / "calibration.json")
         assert load_calibration(tmp_path / "calibration.json") == model
 
 
 @pytest.mark.parametrize(
-    "change", [{"kind": "magic"}, {"offset": "x"}, {"weights": {"a": float("nan")}}, {"extra": 1}, {"notes": 3}]
+    "change",
+    [{"kind": "magic"}, {"offset": "x"}, {"weights": {"a": float("nan")}}, {"extra": 1}, {"notes": 3}],
 )
 def test_a_file_that_is_no_calibration_is_refused(tmp_path, change):
     path = tmp_path / "calibration.json"

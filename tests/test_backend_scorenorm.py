@@ -18,8 +18,8 @@ from pysteps.backend.scorenorm import (
     plda_block,
     refuse_evaluation_speakers,
 )
+from pysteps.backend.scorers import plda_scores
 from pysteps.formats.errors import InputError
-from pysteps.score.scorers import plda_scores
 
 RANDOM = np.random.default_rng(4)
 

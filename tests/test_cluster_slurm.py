@@ -199,7 +199,8 @@ def test_when_the_driver_is_killed_the_array_is_left_to_the_restart(launch: Laun
 
 def test_a_restart_that_does_something_else_cancels_the_old_array(launch: Launcher, work: Path) -> None:
     (work / "run.json").write_text("1")
-    slow = ["log/k.log", "bash", "-c", 'is=$(cat run.json); echo x >>tries; [ "$is" = 2 ] || sleep 120', "run.json"]
+    script = 'is=$(cat run.json); echo x >>tries; [ "$is" = 2 ] || sleep 120'
+    slow = ["log/k.log", "bash", "-c", script, "run.json"]
     process = launch.start(*slow)
     wait_for(lambda: (work / "tries").exists())
     process.kill()

@@ -24,7 +24,7 @@ from ..formats.errors import InputError
 from ..metrics.detection import check_scores
 from .stats import Floats
 
-RIDGE = 1e-6  # on standardised weights: finite where the classes can be parted, nothing elsewhere
+RIDGE = 1e-8  # on standardised weights: finite where the classes can be parted, nothing elsewhere
 QUALITIES: dict[str, Callable[[Floats], Floats]] = {
     "duration": np.log,
     "magnitude": np.log,
@@ -173,6 +173,7 @@ def _regress(columns: list[Floats], label: NDArray[np.bool_], p_target: float) -
     scales[scales <= 1e-12 * np.abs(means)] = np.inf  # constant: the offset says it already
     prior = np.log(p_target) - np.log1p(-p_target)
     share = np.array([(1 - p_target) / (~label).sum(), p_target / label.sum()])
+    share /= 2 * min(p_target, 1 - p_target)  # so that the ridge weighs the same at any prior
 
     def derivatives(at: Floats) -> tuple[float, Floats, Floats]:
         ridge = np.append(0.0, np.full(len(columns), RIDGE))

@@ -49,8 +49,9 @@ def choose_threshold(
         raise InputError(f"scores of shape {score.shape} but {label.shape} trial labels")
     if (p_fa is None) == (cost is None):
         raise InputError("give a false-alarm rate or a cost, one of the two")
-    if p_fa is not None and not 0 < p_fa < 1:
-        raise InputError(f"a false-alarm rate of {p_fa}: it must lie between 0 and 1")
+    for name, value in (("false-alarm rate", p_fa), ("level", level)):
+        if value is not None and not 0 < value < 1:
+            raise InputError(f"a {name} of {value}: it must lie between 0 and 1")
     kept = ~np.isinf(score)
     curve = sweep_trials(score[kept], label[kept])
     threshold = _search(curve, p_fa, cost, calibrated)
@@ -82,8 +83,8 @@ def choose_threshold(
 def _search(
     curve: Sweep, p_fa: float | None, cost: tuple[float, float, float] | None, calibrated: bool
 ) -> float:
-    if cost is None:
-        return _between(curve, int(np.argmax(curve.p_fa <= p_fa)))
+    if p_fa is not None or cost is None:
+        return _between(curve, int(np.argmax(curve.p_fa <= (p_fa or 0.0))))
     if calibrated:
         return bayes_threshold(*cost)
     miss, fa = cost_weights(*cost)
