@@ -30,7 +30,7 @@ TINY = {
     "egs.archive_chunks": "24",
     "egs.min_seconds": "1.0",
     "egs.max_seconds": "1.6",
-    "backend.plda": "center | lda 4 | length-norm",
+    "backend.backends.plda": "center | lda 4 | length-norm | plda",
     "score.replicates": "100",
     "audio.shard_utterances": "9",
     "vad.shard_utterances": "10",

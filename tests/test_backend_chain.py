@@ -71,6 +71,8 @@ def test_lda_alone_keeps_all_there_is(x):
         ("lda 3 total-covariance-factor=2", "outside 0..1"),
         ("lda total-covariance-factor=x", "not a number"),
         ("center 3", "unknown option '3'"),
+        ("wccn 3", "known are shrink=NUMBER"),
+        ("lda total-covariance-factor=nan", "not finite"),
         ("length-norm l1", "known are sqrt"),
     ],
 )
@@ -114,6 +116,52 @@ def test_length_norm(x):
     np.testing.assert_allclose(np.linalg.norm(fit("length-norm", x, NAMES).apply(x), axis=1), np.sqrt(6))
     np.testing.assert_allclose(np.linalg.norm(fit("length-norm unit", x, NAMES).apply(x), axis=1), 1)
     assert fit("length-norm", x, NAMES).apply(np.zeros((1, 6))).tolist() == [[0] * 6]
+
+
+def test_wccn_makes_within_the_identity(x):
+    np.testing.assert_allclose(_within(fit("wccn", x, NAMES).apply(x)), np.eye(6), atol=1e-9)
+
+
+def test_wccn_scores_are_those_of_the_papers_cholesky_factor(x):
+    from sklearn.metrics.pairwise import cosine_similarity
+
+    factor = np.linalg.cholesky(np.linalg.inv(_within(x)))
+    got = cosine_similarity(fit("wccn", x, NAMES).apply(x))
+    np.testing.assert_allclose(got, cosine_similarity(x @ factor), atol=1e-9)
+
+
+def test_wccn_shrunk_wholly_only_scales(x):
+    y = fit("wccn shrink=1", x, NAMES).apply(x)
+    level = np.trace(_within(x)) / 6
+    np.testing.assert_allclose(y @ y.T, x @ x.T / level, atol=1e-9)
+    with pytest.raises(InputError, match="outside 0..1"):
+        fit("wccn shrink=2", x, NAMES)
+
+
+def test_center_set_takes_the_mean_of_the_set_that_is_scored(x):
+    chain = fit("length-norm unit | center set", x, NAMES)
+    other = x[:50] * [1, 2, 1, 1, 1, 1] + 7
+    unit = other / np.linalg.norm(other, axis=1, keepdims=True)
+    np.testing.assert_allclose(chain.apply(other[:3], other), unit[:3] - unit.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(chain.train(x).mean(axis=0), 0, atol=1e-12)
+    with pytest.raises(InputError, match="there is no set here"):
+        chain.apply(other)
+
+
+def test_center_adapt_takes_the_mean_of_that_set(x):
+    other = x[:9] + 3
+    chain = fit("center adapt=new", x, NAMES, {"new": other})
+    np.testing.assert_allclose(chain.apply(other), other - other.mean(axis=0))
+    np.testing.assert_allclose(chain.train(x), x - x.mean(axis=0))
+
+
+def test_saved_as_text_a_chain_does_the_same(x, tmp_path):
+    chain = fit("center | whiten | lda 4 | wccn", x, NAMES)
+    chain.save(tmp_path, text=True)
+    assert (tmp_path / "mean.vec").read_bytes().startswith(b" [ ")
+    assert Chain.load(tmp_path).apply(x).tobytes() == chain.apply(x).tobytes()
+    theirs = kaldiio.load_mat(str(tmp_path / "transform.mat"))  # kaldiio makes single precision of text
+    np.testing.assert_allclose(theirs, chain.steps[2].array, rtol=1e-6)
 
 
 def test_each_transform_is_fitted_on_what_the_one_before_left(x):

@@ -7,7 +7,17 @@ import pytest
 
 from pysteps.formats.errors import InputError
 from pysteps.formats.rng import generator
-from pysteps.metrics import eer, interval, min_dcf, paired_eer, replicate
+from pysteps.metrics import (
+    act_dcf,
+    cllr,
+    eer,
+    eer_hull,
+    interval,
+    min_cllr,
+    min_dcf,
+    paired_eer,
+    replicate,
+)
 
 
 def _trials(seed: int = 0, speakers: int = 7, size: int = 300, ties: bool = False):
@@ -28,6 +38,22 @@ def test_a_replicate_is_what_repeated_trials_give(ties):
         tar, non = (np.repeat(scores[kind], times[kind]) for kind in (label, ~label))
         assert drawn.eer[number] == pytest.approx(eer(tar, non).rate, abs=1e-12)
         assert drawn.min_dcf[0.05][number] == pytest.approx(min_dcf(tar, non, 0.05), abs=1e-12)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_every_figure_of_a_replicate_is_what_repeated_trials_give(ties):
+    scores, label, a, b = _trials(8, ties=ties)
+    cost, keys = (0.02, 5.0, 2.0), {"hull": True, "likelihood_ratios": True}
+    drawn = replicate(scores, label, a, b, p_targets=(cost,), replicates=30, seed=3, **keys)
+    weights = generator(3, "speakers", "bootstrap").multinomial(7, np.full(7, 1 / 7), size=30)
+    for number, weight in enumerate(weights):
+        times = np.where(label, weight[a], weight[a] * weight[b])
+        tar, non = (np.repeat(scores[kind], times[kind]) for kind in (label, ~label))
+        assert drawn.min_dcf[cost][number] == pytest.approx(min_dcf(tar, non, *cost), abs=1e-12)
+        assert drawn.act_dcf[cost][number] == pytest.approx(act_dcf(tar, non, *cost), abs=1e-12)
+        assert drawn.eer_hull[number] == pytest.approx(eer_hull(tar, non), abs=1e-9)
+        assert drawn.min_cllr[number] == pytest.approx(min_cllr(tar, non), abs=1e-9)
+        assert drawn.cllr[number] == pytest.approx(cllr(tar, non), abs=1e-9)
 
 
 def test_chunks_do_not_change_the_figures(monkeypatch):

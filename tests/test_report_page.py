@@ -81,9 +81,9 @@ def test_foreign_text_is_escaped(page):
 
 
 def test_the_page_needs_nothing_else(page):
-    assert not re.search(r'(src|href)="(?!data:)', page) and "<script" not in page
+    assert not re.search(r'(src|href)="(?!data:|#)', page) and "<script" not in page
     pictures = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)
-    assert len(pictures) == 2
+    assert len(pictures) == 4  # DET, loss, development EER, learning rate: one each, for narrow screens
     for picture in pictures:
         assert b"<dc:date>" not in base64.b64decode(picture)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pysteps.formats.errors import InputError
-from pysteps.score import read_scores, read_trials, write_scores
+from pysteps.score import Trials, columns, read_scores, read_trials, write_scores
 
 
 def _file(folder, data: bytes):
@@ -92,9 +92,12 @@ def test_scores_that_are_not_numbers_are_not_written(tmp_path):
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"a b 1\na d 2\n", ":2: a score of a d, not of a c"),
-        (b"a b 1\n", "1 scores for 2 trials"),
-        (b"a b 1\na c 2\na c 2\n", ":3: more scores"),
+        (b"a b 1\na d 2\n", "1 of 2 trials have no score, the first: a c; 1 scores .* first: a d .line 2"),
+        (b"a b 1\nd c 2\na c 3\nd d 4\n", "2 scores are of no trial, the first: d c .line 2"),
+        (b"a b 1\n", "1 of 2 trials have no score, the first: a c"),
+        (b"a c 2\na b 1\na c 2\n", "1 scores are of a pair that has one already, the first: a c .line 3"),
+        (b"a b 1\na c nan\n", ":2: .* not a number"),
+        (b"", "no scores"),
         (b"a b 1\na c two\n", ":2: 'two'"),
     ],
 )
@@ -118,3 +121,47 @@ def test_scoring_never_imports_torch(repo):
     code = f"import sys, {rooms}; print([m for m in ('torch', 'sklearn', 'matplotlib') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=repo, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("data", [b"a c 2\na b 1\n", b"1 a b\n2 a c\n", b"2 a c\n1 a b\n"])
+def test_scores_in_any_order_and_either_format(tmp_path, data):
+    trials = read_trials(_file(tmp_path, b"a b target\na c nontarget\n"))
+    (tmp_path / "scores").write_bytes(data)
+    assert read_scores(tmp_path / "scores", trials).tolist() == [1, 2]
+
+
+def test_ids_that_are_numbers_do_not_hide_the_format(tmp_path):
+    trials = read_trials(_file(tmp_path, b"1 2 target\n1 3 nontarget\n"))
+    for data, expected in ((b"1 2 5\n1 3 1\n", [5, 1]), (b"2 1 2\n1 1 3\n", [2, 1])):
+        (tmp_path / "scores").write_bytes(data)
+        assert read_scores(tmp_path / "scores", trials).tolist() == expected
+
+
+def test_a_trial_that_is_listed_twice_has_one_score(tmp_path):
+    trials = read_trials(_file(tmp_path, b"a b target\na c nontarget\na b target\n"))
+    (tmp_path / "scores").write_bytes(b"a c 2\na b 1\n")
+    assert read_scores(tmp_path / "scores", trials).tolist() == [1, 2, 1]
+
+
+def test_lists_longer_than_a_block_read_as_line_by_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(columns, "_BLOCK", 50)  # bytes: words of up to 40 cross its ends
+    draw = np.random.default_rng(0)
+    ids = ["\u00e4" * int(size) + str(number) for number, size in enumerate(draw.integers(0, 20, 300))]
+    pairs = draw.integers(0, 300, (2000, 2)).tolist()
+    lines = [f"{ids[a]} {ids[b]} {'target' if a > b else 'nontarget'}\n" for a, b in pairs]
+    trials = read_trials(_file(tmp_path, "".join(lines).encode()))
+    assert [trials.pair(n) for n in range(2000)] == [(ids[a], ids[b]) for a, b in pairs]
+    assert trials.enrol_ids == list(dict.fromkeys(ids[a] for a, _ in pairs))
+    assert trials.is_target.tolist() == [a > b for a, b in pairs]
+
+
+def test_numbers_are_written_to_eight_digits(tmp_path):
+    draw = np.random.default_rng(0)
+    values = draw.normal(size=3000) * 10.0 ** draw.integers(-12, 12, 3000)
+    values[:9] = [0, -0.0, 1, -100, 99999999.9, 1e-4, 0.5, np.inf, 9.99999999]
+    trials = Trials(["\u00e4", "bb"], ["c"], *np.zeros((2, 3000), np.int32), np.zeros(3000, bool))
+    write_scores(tmp_path / "scores", trials, values)
+    words = [line.split() for line in (tmp_path / "scores").read_text().splitlines()]
+    assert {(one, two) for one, two, _ in words} == {("\u00e4", "c")}
+    np.testing.assert_allclose([float(word) for *_, word in words], values, rtol=5.1e-8)
+    assert sum(word == f"{value:.8g}" for (*_, word), value in zip(words, values, strict=True)) > 2990

@@ -1,8 +1,22 @@
-"""From x-vectors to vectors worth comparing: mean, whitening, LDA, length norm, PLDA (no torch)."""
+"""From x-vectors to scores: transforms, cosine and PLDA, normalisation, calibration (no torch)."""
 
 from __future__ import annotations
 
-from .chain import TRANSFORMS, Chain, Transform, fit
+from .backend import Backend
+from .chain import Chain, fit
 from .plda import Plda, fit_plda, log_likelihood
+from .scorers import cosine_scores, plda_scores
+from .transforms import TRANSFORMS, Transform
 
-__all__ = ["TRANSFORMS", "Chain", "Plda", "Transform", "fit", "fit_plda", "log_likelihood"]
+__all__ = [
+    "TRANSFORMS",
+    "Backend",
+    "Chain",
+    "Plda",
+    "Transform",
+    "cosine_scores",
+    "fit",
+    "fit_plda",
+    "log_likelihood",
+    "plda_scores",
+]

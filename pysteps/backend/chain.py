@@ -7,11 +7,10 @@ Kaldi file (or none); chain.json says the order.
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,127 +18,10 @@ from numpy.typing import ArrayLike
 from ..formats.atomic import write_text
 from ..formats.errors import InputError
 from .kaldi_io import read_matrix, read_vector, write_matrix, write_vector
-from .lda import fit_lda
-from .stats import Floats, check_vectors, normalising
+from .stats import Floats, check_vectors
+from .transforms import TRANSFORMS, Transform
 
 VERSION = 1
-
-
-@dataclass(frozen=True)
-class Transform(ABC):
-    """One link: ``words`` after its name in the description, and the ``array`` it learned.
-
-    ``stored`` is the file the array goes to (.vec a vector, .mat a matrix), "" for none.
-    """
-
-    words: list[str]
-    array: Floats
-    name: ClassVar[str]
-    stored: ClassVar[str] = ""
-
-    @classmethod
-    @abstractmethod
-    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str]) -> Floats:
-        """The array for ``x`` [N, D] of ``speakers`` [N]; refuses words it does not know."""
-
-    @abstractmethod
-    def apply(self, x: Floats) -> Floats:
-        """Transform ``x`` [N, D]."""
-
-
-class Center(Transform):
-    """Subtract the training vectors' mean (Kaldi's ivector-subtract-global-mean)."""
-
-    name = "center"
-    stored = "mean.vec"
-
-    @classmethod
-    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str]) -> Floats:
-        _options(words, {})
-        return x.mean(axis=0)
-
-    def apply(self, x: Floats) -> Floats:
-        if x.shape[1] != len(self.array):
-            raise InputError(f"vectors of {x.shape[1]} dimensions for a mean of {len(self.array)}")
-        return x - self.array
-
-
-class Affine(Transform):
-    """Multiply by a matrix [d, D] or [d, D+1] whose last column is added (Kaldi's ivector-transform)."""
-
-    def apply(self, x: Floats) -> Floats:
-        dim = x.shape[1]
-        if self.array.shape[1] not in (dim, dim + 1):
-            raise InputError(f"vectors of {dim} dimensions for a transform of {self.array.shape}")
-        out = x @ self.array[:, :dim].T
-        return out + self.array[:, dim] if self.array.shape[1] > dim else out
-
-
-class Whiten(Affine):
-    """Make the total covariance the identity; eigenvalues are floored at 1e-6 of the largest."""
-
-    name = "whiten"
-    stored = "whiten.mat"
-
-    @classmethod
-    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str]) -> Floats:
-        _options(words, {})
-        mean = x.mean(axis=0)
-        linear = normalising((x - mean).T @ (x - mean) / len(x))
-        return np.column_stack([linear, -linear @ mean])
-
-
-class Lda(Affine):
-    """``lda [DIM] [total-covariance-factor=0.0]``; without DIM as many as speakers allow (see fit_lda)."""
-
-    name = "lda"
-    stored = "transform.mat"
-
-    @classmethod
-    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str]) -> Floats:
-        dim = words[0] if words and "=" not in words[0] else None
-        options = _options(words if dim is None else words[1:], {"total-covariance-factor": 0.0})
-        if dim is not None and not dim.isdecimal():
-            raise InputError(f"lda: {dim!r} is not a number of dimensions")
-        factor = options["total-covariance-factor"]
-        return fit_lda(x, speakers, None if dim is None else int(dim), total_covariance_factor=factor)
-
-
-class LengthNorm(Transform):
-    """``length-norm [sqrt|unit]``: to length sqrt(D), as Kaldi's ivector-normalize-length, or to 1.
-
-    A vector of zeros stays one.
-    """
-
-    name = "length-norm"
-
-    @classmethod
-    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str]) -> Floats:
-        if words not in ([], ["sqrt"], ["unit"]):
-            raise InputError(f"length-norm {' '.join(words)}: known are sqrt (the default) and unit")
-        return np.empty(0)
-
-    def apply(self, x: Floats) -> Floats:
-        length = np.linalg.norm(x, axis=1, keepdims=True)
-        goal = 1.0 if self.words == ["unit"] else np.sqrt(x.shape[1])
-        return x * (goal / np.where(length > 0, length, 1.0))
-
-
-TRANSFORMS: dict[str, type[Transform]] = {one.name: one for one in (Center, Whiten, Lda, LengthNorm)}
-
-
-def _options(words: Sequence[str], known: dict[str, float]) -> dict[str, float]:
-    options = dict(known)
-    for word in words:
-        key, _, value = word.partition("=")
-        if key not in known:
-            names = ", ".join(f"{name}=NUMBER" for name in known) or "none"
-            raise InputError(f"unknown option {word!r} of a transform: known are {names}")
-        try:
-            options[key] = float(value)
-        except ValueError as error:
-            raise InputError(f"{key}: {value!r} is not a number") from error
-    return options
 
 
 def _known(name: str, where: object) -> type[Transform]:
@@ -160,15 +42,32 @@ class Chain:
 
     steps: list[Transform]
 
-    def apply(self, x: ArrayLike) -> Floats:
-        """Transform ``x`` [N, D] to float64 [N, d]."""
+    def apply(self, x: ArrayLike, population: ArrayLike | None = None) -> Floats:
+        """Transform ``x`` [N, D] to float64 [N, d].
+
+        ``population`` [M, D]: all vectors of the set that is scored, for ``center set``, which is refused
+        without it.
+        """
         rows = check_vectors(x)
+        # Followed through the chain only where a link asks for it.
+        follow = population is not None and any(step.words == ["set"] for step in self.steps)
+        others = check_vectors(population) if follow and population is not None else None
         for step in self.steps:
-            rows = step.apply(rows)
+            rows, others = step.apply(rows, others), None if others is None else step.apply(others, others)
         return rows
 
-    def save(self, folder: str | Path) -> None:
-        """Write each array as a Kaldi file in ``folder`` (mean.vec, transform.mat, ...), then chain.json."""
+    def train(self, x: ArrayLike) -> Floats:
+        """Transform the training vectors ``x`` [N, D]: CORAL moves them, and them alone."""
+        rows = check_vectors(x)
+        for step in self.steps:
+            rows = step.train(rows)
+        return rows
+
+    def save(self, folder: str | Path, extra: Mapping[str, Any] | None = None, *, text: bool = False) -> None:
+        """Write each array as a Kaldi file in ``folder`` (mean.vec, transform.mat, ...), then chain.json.
+
+        ``extra`` keys go into chain.json too. ``text`` writes Kaldi's text form.
+        """
         folder = Path(folder)
         used: dict[str, int] = {}
         links = []
@@ -178,9 +77,11 @@ class Chain:
                 used[file] = used.get(file, 0) + 1
                 if used[file] > 1:  # a second mean.vec becomes mean_2.vec
                     file = f"_{used[step.stored]}.".join(step.stored.split("."))
-                (write_vector if file.endswith(".vec") else write_matrix)(folder / file, step.array)
+                write = write_vector if file.endswith(".vec") else write_matrix
+                write(folder / file, step.array, text=text)
             links.append({"name": step.name, "options": step.words, "file": file})
-        write_text(folder / "chain.json", json.dumps({"version": VERSION, "chain": links}, indent=2) + "\n")
+        content = {"version": VERSION, "chain": links, **(extra or {})}
+        write_text(folder / "chain.json", json.dumps(content, indent=2) + "\n")
 
     @staticmethod
     def load(folder: str | Path) -> Chain:
@@ -203,14 +104,27 @@ class Chain:
         return Chain(steps)
 
 
-def fit(description: str, x: ArrayLike, speakers: Sequence[str]) -> Chain:
-    """Fit ``description`` (see module) on ``x`` [N, D] with ``speakers`` [N]; bad input is an InputError."""
+def fit(
+    description: str, x: ArrayLike, speakers: Sequence[str], sets: Mapping[str, ArrayLike] | None = None
+) -> Chain:
+    """Fit ``description`` (see module) on ``x`` [N, D] with ``speakers`` [N]; bad input is an InputError.
+
+    ``sets``: the vectors of the sets that ``adapt=SET`` names.
+    """
     rows = check_vectors(x)
     if len(speakers) != len(rows):
         raise InputError(f"{len(rows)} vectors but {len(speakers)} speaker labels")
-    steps = []
+    chain = Chain([])
+
+    def of_set(name: str) -> Floats:
+        if name not in (sets or {}):
+            known = ", ".join(sets or {}) or "none"
+            raise InputError(f"adapt={name}: no such set here, known are {known}")
+        others = (sets or {})[name]
+        return chain.apply(others, others)
+
     for kind, words in parse(description):
-        step = kind(words, kind.learn(words, rows, speakers))
-        rows = step.apply(rows)
-        steps.append(step)
-    return Chain(steps)
+        step = kind(words, kind.learn(words, rows, speakers, of_set))
+        rows = step.train(rows)
+        chain = Chain([*chain.steps, step])
+    return chain

@@ -1,5 +1,5 @@
 """Single Kaldi objects in files: a vector, a matrix, a <Plda> (what copy-vector, copy-matrix and
-ivector-copy-plda read). Binary and text are read, binary is written. Only Kaldi's own markers are
+ivector-copy-plda read). Binary and text are read and written. Only Kaldi's own markers are
 accepted, nothing is unpickled, no size is believed before the file is seen to be that long.
 """
 
@@ -148,19 +148,34 @@ def _bytes(array: ArrayLike) -> bytes:
     return b"D" + {1: b"V", 2: b"M"}[values.ndim] + b" " + sizes + values.tobytes()
 
 
-def write_vector(path: str | Path, vector: ArrayLike) -> None:
-    """Write [D] as a Kaldi binary double vector, whole or not at all."""
+def _text(array: ArrayLike) -> bytes:
+    # repr gives the shortest decimals that come back as the same number; Kaldi's own text has six digits.
+    values = np.asarray(array, dtype=np.float64)
+    if values.ndim == 1:
+        return f" [ {' '.join(map(repr, values.tolist()))} ]\n".encode()
+    rows = "".join(f"\n  {' '.join(map(repr, row))} " for row in values.tolist())
+    return f" [{rows}]\n".encode()
+
+
+def _write(path: str | Path, array: ArrayLike, text: bool) -> None:
     with replacing(path, "wb") as handle:
-        handle.write(b"\0B" + _bytes(np.ravel(vector)))
+        handle.write(_text(array) if text else b"\0B" + _bytes(array))
 
 
-def write_matrix(path: str | Path, matrix: ArrayLike) -> None:
-    """Write [rows, columns] as a Kaldi binary double matrix, whole or not at all."""
+def write_vector(path: str | Path, vector: ArrayLike, *, text: bool = False) -> None:
+    """Write [D] as a Kaldi double vector, binary or ``text``, whole or not at all."""
+    _write(path, np.ravel(vector), text)
+
+
+def write_matrix(path: str | Path, matrix: ArrayLike, *, text: bool = False) -> None:
+    """Write [rows, columns] as a Kaldi double matrix, binary or ``text``, whole or not at all."""
+    _write(path, np.atleast_2d(matrix), text)
+
+
+def write_plda(
+    path: str | Path, mean: ArrayLike, transform: ArrayLike, psi: ArrayLike, *, text: bool = False
+) -> None:
+    """Write a Kaldi <Plda>; binary byte for byte as ivector-compute-plda would write these numbers."""
+    form, begin, end = (_text, b"<Plda> ", b"</Plda> ") if text else (_bytes, b"\0B<Plda> ", b"</Plda> ")
     with replacing(path, "wb") as handle:
-        handle.write(b"\0B" + _bytes(np.atleast_2d(matrix)))
-
-
-def write_plda(path: str | Path, mean: ArrayLike, transform: ArrayLike, psi: ArrayLike) -> None:
-    """Write a Kaldi binary <Plda>, byte for byte as ivector-compute-plda would write these numbers."""
-    with replacing(path, "wb") as handle:
-        handle.write(b"\0B<Plda> " + _bytes(mean) + _bytes(transform) + _bytes(psi) + b"</Plda> ")
+        handle.write(begin + form(mean) + form(transform) + form(psi) + end)

@@ -2,16 +2,61 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
+
+from ..formats.errors import InputError
+
+BASELINE = "baseline"
+CALIBRATIONS = ("logistic", "pav", "none")
+
+
+def _default() -> dict[str, str]:
+    return {
+        "cosine": "center | length-norm | cosine",
+        "plda": "center | lda 64 | length-norm | plda",
+    }
 
 
 @dataclass
 class BackendOptions:
-    """cosine, plda: the chains before each scorer, e.g. ``center | lda 100 | length-norm``.
+    """backends: name -> line, ``transforms | cosine or plda | score normalisation`` (docs/backend.md).
 
-    plda_iterations: of EM. The baseline's vectors are centred only.
+    The baseline (``center | cosine`` of its own vectors) is always there beside them. calibration:
+    logistic, pav or none, learned on the development set. seed: of a cohort that is drawn, and of
+    development pairs where there are more than a million. quality: measures that logistic calibration
+    takes beside the score, of duration, magnitude and cohort (docs/scores.md).
     """
 
-    cosine: str = "center | length-norm"
-    plda: str = "center | lda 64 | length-norm"
-    plda_iterations: int = 10
+    backends: dict[str, str] = field(default_factory=_default)
+    calibration: str = "logistic"
+    quality: list[str] = field(default_factory=list)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        from .calibration import QUALITIES
+        from .line import parse_line
+
+        if self.calibration not in CALIBRATIONS:
+            known = ", ".join(CALIBRATIONS)
+            raise InputError(f"unknown backend.calibration {self.calibration!r}: known are {known}")
+        unknown = [name for name in self.quality if name not in QUALITIES]
+        if unknown or len(set(self.quality)) < len(self.quality):
+            raise InputError(f"backend.quality {self.quality}: known are {', '.join(QUALITIES)}, once each")
+        if self.quality and self.calibration != "logistic":
+            raise InputError("backend.quality needs backend.calibration logistic")
+        if not self.backends:
+            raise InputError("no back ends", where="backend.backends", mend="give one a name and a line")
+        for name, line in self.backends.items():
+            if not re.fullmatch(r"[A-Za-z0-9_+-]+", name) or name == BASELINE:
+                raise InputError(
+                    f"{name!r} cannot be a back end's name",
+                    where="backend.backends",
+                    mend="take letters, digits, _ + and -; baseline is taken",
+                )
+            if parse_line(line).norm is None and "cohort" in self.quality:
+                raise InputError(
+                    f"quality cohort, but back end {name} has no cohort",
+                    where="backend.quality",
+                    mend="give every back end a score normalisation, or leave cohort out",
+                )

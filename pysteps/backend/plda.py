@@ -53,7 +53,7 @@ class Plda:
         """[N] natural-log likelihood ratios "same speaker" over "two speakers", row by row.
 
         ``enrol`` and ``test`` [N, D] are projected rows, ``examples`` the enrolment utterances behind
-        each ``enrol`` row. For many trials of few vectors see score.plda_scores.
+        each ``enrol`` row. For many trials of few vectors see scorers.plda_scores.
         """
         one, two = np.atleast_2d(enrol), np.atleast_2d(test)
         count = _examples(examples, len(one))[:, None]
@@ -64,9 +64,34 @@ class Plda:
         other = np.log(alone) + two**2 / alone
         return 0.5 * (other - same).sum(axis=1)
 
-    def save(self, path: str | Path) -> None:
-        """Write as Kaldi's <Plda>, binary and double."""
-        write_plda(path, self.mean, self.transform, self.psi)
+    def covariances(self) -> tuple[Floats, Floats]:
+        """(within, between), each [D, D]."""
+        back = np.linalg.inv(self.transform)
+        return back @ back.T, (back * self.psi) @ back.T
+
+    @staticmethod
+    def of(mean: Floats, within: Floats, between: Floats) -> Plda:
+        """The PLDA of a ``mean`` [D] and two covariances [D, D]; ``within`` must be positive definite."""
+        return _diagonalise(mean, within, between)
+
+    def smoothed(self, factor: float) -> Plda:
+        """``factor`` times between added to within (Kaldi's Plda::SmoothWithinClassCovariance)."""
+        if factor < 0:
+            raise InputError(f"plda: smoothing={factor:g} is below 0")
+        wider = 1 + factor * self.psi
+        return Plda(self.mean, self.transform / np.sqrt(wider)[:, None], self.psi / wider)
+
+    def shrunk(self, share: float) -> Plda:
+        """For few speakers: both covariances C become (1 - ``share``) C + ``share`` C's mean variance."""
+        if not 0 <= share <= 1:
+            raise InputError(f"plda: shrink={share:g} is outside 0..1")
+        eye = np.eye(len(self.mean))
+        within, between = ((1 - share) * c + share * np.trace(c) / len(c) * eye for c in self.covariances())
+        return _diagonalise(self.mean, within, between)
+
+    def save(self, path: str | Path, *, text: bool = False) -> None:
+        """Write as Kaldi's <Plda>, double; binary unless ``text``."""
+        write_plda(path, self.mean, self.transform, self.psi, text=text)
 
     @staticmethod
     def load(path: str | Path) -> Plda:
@@ -132,13 +157,23 @@ def expectation_maximisation_step(plda: Plda, stats: SpeakerStats, least: float 
     return _diagonalise(plda.mean, _floored(within, least), between)
 
 
-def fit_plda(x: ArrayLike, speakers: Sequence[str], *, iterations: int = 10, floor: float = 1e-6) -> Plda:
+def fit_plda(
+    x: ArrayLike,
+    speakers: Sequence[str],
+    *,
+    iterations: int = 10,
+    floor: float = 1e-6,
+    rank: int | None = None,
+) -> Plda:
     """PLDA from ``x`` [N, D] and ``speakers`` [N] by EM from within = between = 1, as Kaldi.
 
     The mean is over speakers, not vectors. The likelihood rises with each iteration. Refused: one
     speaker, one vector for every speaker (within and between cannot be told apart). With fewer vectors
     or speakers than dimensions the answer is finite: within's eigenvalues are kept above ``floor``
     times the mean total variance (Kaldi has no floor there); the likelihood may then fall.
+
+    ``rank`` R: simplified PLDA, y = V h with V [D, R] (see simplified_step). float32 ``x`` is not copied:
+    sums are float64, in blocks of rows.
     """
     stats = gather(x, speakers, "PLDA")
     mean = stats.means.mean(axis=0)
@@ -146,7 +181,53 @@ def fit_plda(x: ArrayLike, speakers: Sequence[str], *, iterations: int = 10, flo
     if spread <= 0:
         raise InputError("PLDA: all vectors are equal")
     least = floor * spread / (stats.vectors * stats.dim)
+    if rank is not None:
+        return _fit_simplified(stats, mean, rank, iterations, least)
     plda = Plda(mean, np.eye(stats.dim), np.ones(stats.dim))
     for _ in range(iterations):
         plda = expectation_maximisation_step(plda, stats, least)
     return plda
+
+
+def simplified_step(
+    mean: Floats, voices: Floats, within: Floats, stats: SpeakerStats, least: float = 0.0
+) -> tuple[Floats, Floats]:
+    """One EM iteration of x = mean + V h + e, h ~ N(0, 1), e ~ N(0, within): new V [D, R] and within.
+
+    Simplified PLDA: speakers differ in R directions, within is a full matrix (P. Kenny, "Bayesian speaker
+    verification with heavy-tailed priors", Odyssey 2010; D. Garcia-Romero and C. Espy-Wilson,
+    "Analysis of i-vector length normalization", Interspeech 2011). Where V' within^-1 V is diagonal all
+    posteriors are, so V is turned there first. h's prior is fitted too (minimum divergence).
+    """
+    offsets = stats.means - mean
+    solved = np.linalg.solve(within, voices)
+    gains, turn = np.linalg.eigh(voices.T @ solved)
+    gains, voices, solved = np.maximum(gains, 0.0), voices @ turn, solved @ turn
+    count = stats.counts[:, None]
+    spread = 1 / (1 + count * gains)  # posterior variance of a speaker's h
+    centre = count * spread * (offsets @ solved)
+    weighted = centre * count
+    second = np.diag((count * spread).sum(axis=0)) + weighted.T @ centre
+    cross = offsets.T @ weighted
+    voices = np.linalg.solve(second, cross.T).T
+    total = stats.scatter + (offsets.T * stats.counts) @ offsets
+    within = _floored((total - voices @ cross.T) / stats.vectors, least)
+    prior = (np.diag(spread.sum(axis=0)) + centre.T @ centre) / len(stats.counts)
+    return voices @ np.linalg.cholesky(prior), within
+
+
+def _fit_simplified(stats: SpeakerStats, mean: Floats, rank: int, iterations: int, least: float) -> Plda:
+    most = min(stats.dim, len(stats.counts) - 1)
+    if not 1 <= rank <= most:
+        said = f"{len(stats.counts)} speakers and {stats.dim} dimensions allow 1 to {most}"
+        raise InputError(f"plda rank={rank}: {said}", mend=f"say rank={most} or less")
+    offsets = stats.means - mean
+    values, vectors = np.linalg.eigh(offsets.T @ offsets / len(offsets))
+    voices = vectors[:, -rank:] * np.sqrt(np.maximum(values[-rank:], least))
+    within = _floored(stats.scatter / stats.vectors, least)
+    for _ in range(iterations):
+        voices, within = simplified_step(mean, voices, within, stats, least)
+    plda = _diagonalise(mean, within, voices @ voices.T)
+    psi = plda.psi.copy()
+    psi[rank:] = 0.0  # what rounding left there
+    return Plda(mean, plda.transform, psi)

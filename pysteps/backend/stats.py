@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..formats.errors import InputError
 
 Floats = NDArray[np.float64]
+_ROWS = 1 << 16  # vectors at a time
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,23 @@ class SpeakerStats:
         return self.means.shape[1]
 
 
+def check_finite(array: NDArray[Any]) -> None:
+    """InputError unless ``array`` is a table [N, D] of finite numbers with a row and a column at least."""
+    if array.ndim != 2 or not array.size or array.dtype.kind not in "fiu":
+        raise InputError(f"vectors must be a table of rows and dimensions, not shape {array.shape}")
+    bad = [
+        begin + np.flatnonzero(~np.isfinite(array[begin : begin + _ROWS]).all(axis=1))
+        for begin in range(0, len(array), _ROWS)
+    ]
+    rows = np.concatenate(bad)
+    if len(rows):
+        raise InputError(f"{len(rows)} vectors are not finite, the first is row {rows[0] + 1}")
+
+
 def check_vectors(x: ArrayLike) -> Floats:
     """``x`` as float64 [N, D]; other shapes, no rows and values that are not finite are an InputError."""
     array = np.asarray(x, dtype=np.float64)
-    if array.ndim != 2 or not array.size:
-        raise InputError(f"vectors must be a table of rows and dimensions, not shape {array.shape}")
-    bad = ~np.isfinite(array).all(axis=1)
-    if bad.any():
-        first = int(np.flatnonzero(bad)[0]) + 1
-        raise InputError(f"{int(bad.sum())} vectors are not finite, the first is row {first}")
+    check_finite(array)
     return array
 
 
@@ -52,11 +62,12 @@ def gather(x: ArrayLike, speakers: Sequence[str], purpose: str) -> SpeakerStats:
 
     ``purpose`` (LDA, PLDA) needs two speakers, one of them with two vectors: less is an InputError.
     """
-    array = check_vectors(x)
+    array = np.asarray(x)
+    check_finite(array)
     if len(speakers) != len(array):
         raise InputError(f"{len(array)} vectors but {len(speakers)} speaker labels")
     number = {speaker: index for index, speaker in enumerate(sorted(set(speakers)))}
-    label = np.array([number[speaker] for speaker in speakers])
+    label = np.fromiter((number[speaker] for speaker in speakers), np.int64, len(speakers))
     counts = np.bincount(label).astype(np.float64)
     if len(counts) < 2:
         raise InputError(f"{purpose} needs at least two speakers, the training vectors have one")
@@ -65,11 +76,26 @@ def gather(x: ArrayLike, speakers: Sequence[str], purpose: str) -> SpeakerStats:
             f"{purpose} needs speakers with several vectors: each of the {len(counts)} speakers has one",
             mend="give utt2spk real speakers, or cut recordings into segments",
         )
+    return _sums(array, label, counts)
+
+
+def _sums(array: NDArray[Any], label: NDArray[np.int64], counts: Floats) -> SpeakerStats:
+    # In blocks of rows, so that float32 vectors are never held a second time as float64.
     order = np.argsort(label, kind="stable")
-    starts = np.concatenate(([0], np.cumsum(counts)[:-1])).astype(np.int64)
-    means = np.add.reduceat(array[order], starts, axis=0) / counts[:, None]
-    offsets = array - means[label]
-    return SpeakerStats(means, counts, offsets.T @ offsets, array.mean(axis=0))
+    means = np.zeros((len(counts), array.shape[1]))
+    for begin in range(0, len(order), _ROWS):
+        rows = order[begin : begin + _ROWS]
+        kept = label[rows]
+        starts = np.flatnonzero(np.concatenate(([True], kept[1:] != kept[:-1])))
+        means[kept[starts]] += np.add.reduceat(array[rows].astype(np.float64), starts, axis=0)
+    means /= counts[:, None]
+    scatter, total = np.zeros((array.shape[1],) * 2), np.zeros(array.shape[1])
+    for begin in range(0, len(array), _ROWS):
+        block = array[begin : begin + _ROWS].astype(np.float64)
+        total += block.sum(axis=0)
+        block -= means[label[begin : begin + _ROWS]]
+        scatter += block.T @ block
+    return SpeakerStats(means, counts, scatter, total / len(array))
 
 
 def fixed_signs(rows: Floats) -> Floats:

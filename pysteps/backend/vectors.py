@@ -1,10 +1,13 @@
-"""X-vectors of a table as one matrix."""
+"""X-vectors of a table as one matrix, and a set's sides of trials: utterances, and models of several."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..formats.arks import Archive
 from ..formats.errors import InputError
@@ -21,3 +24,55 @@ def read_vectors(scp: Path) -> tuple[list[str], np.ndarray]:
     if len({vector.shape for vector in vectors}) != 1 or vectors[0].ndim != 1:
         raise InputError("vectors of several sizes", where=scp, mend="redo stage extract")
     return list(table), np.asarray(vectors, np.float32)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What trials may name: ``rows`` {id: row of ``vectors`` [n, D]}, its ``examples`` [n] utterances.
+
+    The first ``utterances`` rows are utterances, the others models; ``members`` [n] are the utterances
+    behind each. ``speakers`` {id: speaker} knows the
+    ``dropped`` ids too, which have no row.
+    """
+
+    rows: dict[str, int]
+    vectors: NDArray[np.float64]
+    examples: NDArray[np.int64]
+    members: list[list[str]]
+    utterances: int
+    speakers: dict[str, str]
+    dropped: set[str]
+
+    @property
+    def population(self) -> NDArray[np.float64]:
+        """The utterances' vectors alone."""
+        return self.vectors[: self.utterances]
+
+
+def sides(
+    keys: list[str],
+    vectors: np.ndarray,
+    utt2spk: Mapping[str, str],
+    models: Mapping[str, str],
+    dropped: Collection[str] = (),
+) -> Sides:
+    """Sides from ``vectors`` [N, D] of utterances ``keys`` and ``models`` {id: its utterances}.
+
+    A model's vector is the mean of its utterances' (those that have one); a model of ``dropped``
+    utterances alone is dropped.
+    """
+    speakers, lost = dict(utt2spk), set(dropped) - set(keys)
+    row = {key: number for number, key in enumerate(keys)}
+    names, behind, rows = list(keys), [[key] for key in keys], [np.asarray(vectors, np.float64)]
+    for model, members in models.items():
+        present = [utt for utt in members.split() if utt in row]
+        speakers[model] = speakers[members.split()[0]]
+        if not present:
+            lost.add(model)
+            continue
+        names.append(model)
+        behind.append(present)
+        rows.append(vectors[[row[utt] for utt in present]].mean(0, keepdims=True, dtype=np.float64))
+    place = {name: number for number, name in enumerate(names)}
+    examples = np.array([len(part) for part in behind], dtype=np.int64)
+    return Sides(place, np.concatenate(rows), examples, behind, len(keys), speakers, lost)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Run:
     options: dict[str, dict[str, Any]]  # stage -> resolved options
     allow_pipes: bool = False
     caution: str = ""  # what figures on this corpus cannot show, for the report
+    adapt_sets: list[str] = field(default_factory=list)  # of the target domain, labels unused, for back ends
 
     @staticmethod
     def load(path: str | Path) -> Run:
@@ -75,8 +76,8 @@ class Run:
 
     @property
     def base_sets(self) -> list[str]:
-        """The recorded sets: training, development, evaluation."""
-        return [self.train_set, self.dev_set, *self.eval_sets]
+        """The recorded sets: training, development, evaluation, adaptation."""
+        return [self.train_set, self.dev_set, *self.eval_sets, *self.adapt_sets]
 
     @property
     def copies(self) -> dict[str, str]:

@@ -56,12 +56,13 @@ def _both(targets: ArrayLike, nontargets: ArrayLike, infinite: bool) -> tuple[Fl
 class Sweep:
     """What a threshold does as it rises over every score: one sort, all figures.
 
-    ``thresholds`` [K] ascending; ``targets`` and ``nontargets`` [K] count the trials at each of them.
+    ``thresholds`` [K] ascending; ``targets`` and ``nontargets`` [K] count the trials at each of them (or
+    weigh them).
     """
 
     thresholds: Floats
-    targets: Ints
-    nontargets: Ints
+    targets: Ints | Floats
+    nontargets: Ints | Floats
 
     @cached_property
     def p_miss(self) -> Floats:
@@ -86,7 +87,7 @@ class Sweep:
         return Eer(float(rate), float(low + part * (high - low)))
 
     @cached_property
-    def _blocks(self) -> tuple[Ints, Ints]:
+    def _blocks(self) -> tuple[Ints | Floats, Ints | Floats]:
         # Pool-adjacent-violators: its blocks are the edges of the ROC's convex hull.
         from scipy.optimize import isotonic_regression
 
@@ -144,6 +145,7 @@ def sweep_trials(
     _both(score[label], score[~label], infinite)
     order = np.argsort(score, kind="stable" if ties == "split" else None)
     score, label = score[order], label[order].astype(np.int64)
+    del order  # as large as the scores
     if ties == "split":
         return Sweep(score, label, 1 - label)
     starts = np.concatenate(([0], np.flatnonzero(score[1:] != score[:-1]) + 1))

@@ -8,8 +8,8 @@ replicate is one weighted count of the sorted trials and one cumulative sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,9 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..formats.errors import InputError
 from ..formats.rng import generator
-from .detection import Floats, Ints, check_scores, cost_weights
+from .detection import Floats, Ints, Sweep, bayes_threshold, check_scores, cost_weights
 
 _CHUNK_BYTES = 128 << 20
+Cost = float | tuple[float, float, float]  # p_target with costs of 1, or (p_target, c_miss, c_fa)
 
 
 class Paired(NamedTuple):
@@ -33,13 +34,18 @@ class Paired(NamedTuple):
 
 @dataclass(frozen=True)
 class Replicates:
-    """Figures of each bootstrap replicate: ``eer`` [R], ``min_dcf`` {p_target: [R]}, fractions.
+    """Figures of each bootstrap replicate: ``eer`` [R], ``min_dcf`` {cost: [R]} (normalised), fractions.
 
+    On request ``eer_hull``, ``min_cllr``, ``cllr`` [R] and ``act_dcf`` {cost: [R]}, else None or empty.
     A replicate in which no target or no non-target trial has weight holds NaN.
     """
 
     eer: Floats
-    min_dcf: dict[float, Floats]
+    min_dcf: dict[Cost, Floats]
+    eer_hull: Floats | None = None
+    min_cllr: Floats | None = None
+    act_dcf: dict[Cost, Floats] = field(default_factory=dict)
+    cllr: Floats | None = None
 
 
 def interval(values: Floats, level: float = 0.95) -> tuple[float, float]:
@@ -87,30 +93,77 @@ def _counts(cell: Ints, column: Ints, shape: tuple[int, int]) -> Any:
     return coo_array((np.ones(len(cell)), (cell, column)), shape=shape).tocsr()
 
 
-def _weighted(
-    scores: Floats, is_target: NDArray[np.bool_], a: Ints, b: Ints, weights: Floats
-) -> Iterator[tuple[slice, Floats, Floats]]:
-    """Yield (replicates, P_miss [K+1, C], P_fa [K+1, C]) in chunks of bounded memory."""
-    speakers = weights.shape[1]
-    cell, cells = _cells(scores, is_target)
-    non = ~is_target
-    code = np.minimum(a[non], b[non]) * speakers + np.maximum(a[non], b[non])
-    pairs, column = np.unique(code, return_inverse=True)
-    left, right = np.divmod(pairs, speakers)
-    target_counts = _counts(cell[is_target], a[is_target], (cells, speakers))
-    pair_counts = _counts(cell[non], column, (cells, len(pairs)))
-    step = max(1, _CHUNK_BYTES // (8 * (3 * len(pairs) + 6 * cells)))
-    for begin in range(0, len(weights), step):
-        part = slice(begin, min(begin + step, len(weights)))
-        drawn = np.ascontiguousarray(weights[part].T)
-        rates = []
-        for counts, weight in ((target_counts, drawn), (pair_counts, drawn[left] * drawn[right])):
-            rate = np.zeros((cells + 1, drawn.shape[1]))
-            np.cumsum(counts @ weight, axis=0, out=rate[1:])
-            with np.errstate(invalid="ignore"):  # 0/0: nobody of this kind was drawn, NaN says so
-                rate /= rate[-1].copy()
-            rates.append(rate)
-        yield part, rates[0], 1 - rates[1]
+class _Pool:
+    """Trials as counts by cell and speaker, or pair of speakers: what a draw of speakers weighs."""
+
+    def __init__(self, label: NDArray[np.bool_], a: Ints, b: Ints, speakers: int) -> None:
+        non = ~label
+        pairs, self._pair = np.unique(
+            np.minimum(a[non], b[non]) * speakers + np.maximum(a[non], b[non]), return_inverse=True
+        )
+        self.label, self._speaker, self._speakers = label, a[label], speakers
+        self._left, self._right = np.divmod(pairs, speakers)
+
+    def weights(self, drawn: Floats) -> tuple[Floats, Floats]:
+        """Weights [S, C] of the speakers' targets and [pairs, C] of the pairs' non-targets."""
+        return drawn, drawn[self._left] * drawn[self._right]
+
+    def means(self, value: ArrayLike, weights: Floats) -> tuple[Floats, Floats]:
+        """Means [R] of ``value`` [N] over targets and over non-targets, of draws ``weights`` [R, S]."""
+        from scipy.sparse import coo_array
+
+        array = np.asarray(value, dtype=np.float64)
+        size = self._speakers
+        with np.errstate(invalid="ignore"):  # 0/0: nobody of this kind was drawn, NaN says so
+            sums = (np.bincount(self._speaker, part, size) for part in (array[self.label], None))
+            one, one_all = (weights @ part for part in sums)
+            other = []
+            for part in (array[~self.label], None):
+                table = np.bincount(self._pair, part, len(self._left))
+                sparse = coo_array((table, (self._left, self._right)), shape=(size, size)).tocsr()
+                other.append(
+                    np.concatenate(
+                        [((sparse @ some.T).T * some).sum(axis=1) for some in _pieces(weights)]
+                    )
+                )
+            return one / one_all, other[0] / other[1]
+
+    def rates(self, scores: Floats, weights: Floats) -> Iterator[tuple[slice, Floats, Floats]]:
+        """Yield (replicates, P_miss [K+1, C], P_fa [K+1, C]) in chunks of bounded memory."""
+        cell, cells = _cells(scores, self.label)
+        tables = (
+            _counts(cell[self.label], self._speaker, (cells, self._speakers)),
+            _counts(cell[~self.label], self._pair, (cells, len(self._left))),
+        )
+        step = max(1, _CHUNK_BYTES // (8 * (3 * len(self._left) + 6 * cells)))
+        for begin in range(0, len(weights), step):
+            part = slice(begin, min(begin + step, len(weights)))
+            drawn = self.weights(np.ascontiguousarray(weights[part].T))
+            rates = []
+            for table, weight in zip(tables, drawn, strict=True):
+                rate = np.zeros((cells + 1, weight.shape[1]))
+                np.cumsum(table @ weight, axis=0, out=rate[1:])
+                with np.errstate(invalid="ignore"):  # 0/0, as in means
+                    rate /= rate[-1].copy()
+                rates.append(rate)
+            yield part, rates[0], 1 - rates[1]
+
+
+def _pieces(weights: Floats) -> Iterator[Floats]:
+    for begin in range(0, len(weights), 100):  # so many replicates' products at a time
+        yield weights[begin : begin + 100]
+
+
+def _hull(p_miss: Floats, p_fa: Floats) -> tuple[Floats, Floats]:
+    # EER on the convex hull, and minimum Cllr, of each column; the draws' shares serve as counts.
+    out = np.full((2, p_miss.shape[1]), np.nan)
+    for column in range(p_miss.shape[1]):
+        targets, nontargets = np.diff(p_miss[:, column]), -np.diff(p_fa[:, column])
+        kept = targets + nontargets > 0
+        if kept.any():
+            curve = Sweep(np.arange(kept.sum(), dtype=float), targets[kept], nontargets[kept])
+            out[:, column] = curve.eer_hull(), curve.min_cllr()
+    return out[0], out[1]
 
 
 def _eers(p_miss: Floats, p_fa: Floats) -> Floats:
@@ -123,22 +176,29 @@ def _eers(p_miss: Floats, p_fa: Floats) -> Floats:
         return low - before / (after - before) * (high - low)
 
 
+def _three(cost: Cost) -> tuple[float, float, float]:
+    return cost if isinstance(cost, tuple) else (cost, 1.0, 1.0)
+
+
 def replicate(
     scores: ArrayLike,
     is_target: ArrayLike,
     enrol_speaker: ArrayLike,
     test_speaker: ArrayLike,
     *,
-    p_targets: tuple[float, ...] = (),
+    p_targets: Sequence[Cost] = (),
     replicates: int = 1000,
     seed: int = 0,
     infinite: bool = False,
+    hull: bool = False,
+    likelihood_ratios: bool = False,
 ) -> Replicates:
-    """Bootstrap the EER and normalised minDCF (unit costs) over speakers.
+    """Bootstrap the EER and normalised minDCF (at the costs ``p_targets``) over speakers.
 
     ``scores``, ``is_target`` [N]; ``enrol_speaker`` and ``test_speaker`` [N] are whole numbers >= 0, equal
-    for target trials. The draw depends on ``seed`` and the number of speakers only, so two systems on
-    the same trials get the same weights. Ties stay together.
+    for target trials. ``hull`` adds the hull's EER and minimum Cllr, ``likelihood_ratios`` actDCF and Cllr.
+    The draw depends on ``seed`` and the number of speakers only, so two systems on the same trials get
+    the same weights. Ties stay together.
     """
     score = check_scores(scores, "trial", infinite)
     label = np.asarray(is_target, dtype=bool)
@@ -149,16 +209,34 @@ def replicate(
     a, b, speakers = _compress(enrol_speaker, test_speaker)
     if ((a == b) != label).any():
         raise InputError("target trials must have one speaker and non-target trials two")
-    costs: Mapping[float, tuple[float, float]] = {p: cost_weights(p, 1.0, 1.0) for p in p_targets}
+    costs: Mapping[Cost, tuple[float, float]] = {cost: cost_weights(*_three(cost)) for cost in p_targets}
     random = generator(seed, "speakers", "bootstrap")
     drawn = random.multinomial(speakers, np.full(speakers, 1 / speakers), size=replicates)
-    eers = np.empty(replicates)
-    dcfs = {p: np.empty(replicates) for p in p_targets}
-    for part, p_miss, p_fa in _weighted(score, label, a, b, drawn.astype(np.float64)):
+    weights, pool = drawn.astype(np.float64), _Pool(label, a, b, speakers)
+    eers, hulls = np.empty(replicates), np.full((2, replicates), np.nan)
+    dcfs: dict[Cost, Floats] = {cost: np.empty(replicates) for cost in costs}
+    for part, p_miss, p_fa in pool.rates(score, weights):
         eers[part] = _eers(p_miss, p_fa)
-        for p, (miss, fa) in costs.items():
-            dcfs[p][part] = (miss * p_miss + fa * p_fa).min(axis=0) / min(miss, fa)
-    return Replicates(eers, dcfs)
+        for cost, (miss, fa) in costs.items():
+            dcfs[cost][part] = (miss * p_miss + fa * p_fa).min(axis=0) / min(miss, fa)
+        if hull:
+            hulls[:, part] = _hull(p_miss, p_fa)
+    actual, bits = _calibrated(score, costs, pool, weights) if likelihood_ratios else ({}, None)
+    return Replicates(eers, dcfs, hulls[0] if hull else None, hulls[1] if hull else None, actual, bits)
+
+
+def _calibrated(
+    score: Floats, costs: Mapping[Cost, tuple[float, float]], pool: _Pool, weights: Floats
+) -> tuple[dict[Cost, Floats], Floats | None]:
+    # actDCF by cost and Cllr (None with infinite scores): weighted means of each trial's part.
+    actual: dict[Cost, Floats] = {}
+    for cost, (miss, fa) in costs.items():
+        rejected, accepted = pool.means(score < bayes_threshold(*_three(cost)), weights)
+        actual[cost] = (miss * rejected + fa * (1 - accepted)) / min(miss, fa)
+    if not np.isfinite(score).all():
+        return actual, None
+    below, above = pool.means(np.logaddexp(0.0, np.where(pool.label, -score, score)), weights)
+    return actual, (below + above) / (2 * np.log(2))
 
 
 def paired_eer(first: Floats, second: Floats, eers: tuple[float, float], level: float = 0.95) -> Paired:

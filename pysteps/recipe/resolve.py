@@ -15,6 +15,7 @@ from jsonargparse import ArgumentParser
 
 from ..audio.options import AudioOptions
 from ..augment.options import AugmentOptions, check_mp3
+from ..backend.line import parse_line
 from ..backend.options import BackendOptions
 from ..egs.options import EgsOptions
 from ..extract.options import ExtractOptions
@@ -65,6 +66,7 @@ VARIABLES = {
     "train_set": "train",
     "dev_set": "dev",
     "eval_sets": "eval",
+    "adapt_sets": "",
     "options": "",
     "hours": "",
     "speakers": "",
@@ -136,7 +138,7 @@ def _check_setting(name: str) -> tuple[str, str]:
     if stage not in OPTIONS:
         raise InputError(f"unknown option --{name}", mend=nearest(stage, OPTIONS))
     known = [field.name for field in fields(OPTIONS[stage])]
-    if key not in known:
+    if key.partition(".")[0] not in known:  # behind a dot: one entry of a table, as backend.backends.NAME
         raise InputError(f"unknown option --{name}", mend=nearest(key, known))
     if name in INHERITED:
         raise InputError(f"--{name} follows --{INHERITED[name]}", mend=f"set --{INHERITED[name]}")
@@ -204,7 +206,7 @@ def resolve(root: Path, chosen: Chosen) -> Run:
     if "/" in tag or tag in (".", "..", "egs"):
         raise InputError(f"--tag {tag} is no folder name")
     variables = {**VARIABLES, **recipe}
-    return Run(
+    run = Run(
         recipe=name,
         corpus=chosen.values.get("corpus", variables["corpus"]),
         prepare=variables["prepare"] or name,
@@ -218,4 +220,21 @@ def resolve(root: Path, chosen: Chosen) -> Run:
         options=options,
         allow_pipes="allow-pipes" in chosen.flags,
         caution=variables["caution"],
+        adapt_sets=variables["adapt_sets"].split(),
     )
+    _check_sets(run)
+    return run
+
+
+def _check_sets(run: Run) -> None:
+    names = run.base_sets
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"the set {twice[0]} is named twice", where=f"egs/{run.recipe}/recipe.sh")
+    known = [run.dev_set, *run.adapt_sets]
+    for back, line in run.options["backend"]["backends"].items():
+        for name in parse_line(line).sets:
+            if name not in known:
+                said = f"back end {back} adapts to {name}: possible are {', '.join(known)}"
+                mend = "name it in adapt_sets of the recipe; a back end never sees an evaluation set"
+                raise InputError(said, where=f"egs/{run.recipe}/recipe.sh", mend=mend)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,17 @@ from numpy.typing import ArrayLike
 
 from ..formats.atomic import replacing, write_text
 from ..formats.errors import InputError
-from .pictures import colour, det_figure, picture, training_figure
-
-_P_TARGETS = ("0.01", "0.05", "0.001")
-_ORDER = {"plda": 0, "cosine": 1, "baseline": 9}
-_FEW_SPEAKERS = 20
+from .draw import palette, picture
+from .pictures import det_figure
+from .sections import (
+    calibration_section,
+    confusion_section,
+    det_section,
+    histogram_section,
+    training_section,
+    tsne_section,
+)
+from .tables import flat, list_table, ordered, point_name, seconds_table
 
 
 def render(
@@ -26,44 +31,67 @@ def render(
     *,
     title: str = "Speaker verification",
     caution: str = "",
+    histograms: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+    calibration: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+    plane: Mapping[str, Any] | None = None,
+    confusions: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Write ``out`` (report.html) and det.png beside it, each whole or not at all.
 
     ``results`` is results.json: "trials" {NAME: {BACKEND: what score.judge returns, and perhaps under
-    "against_baseline" what score.compare does}}; optional "dropped" (counts, nested or not), "model" (a
-    name or a mapping), "seconds" {stage: number}. ``det`` {NAME: {BACKEND: [M, 2] points
-    (P_fa, P_miss)}}. ``curves``: a mapping an epoch with any of loss, accuracy, valid_loss,
-    valid_accuracy, dev_eer, lr, margin. ``caution``: what the corpus cannot show, in a sentence.
+    "against_baseline" what score.compare does, under "conditions" {CONDITION: {VALUE: figures}}}};
+    optional "dropped" (counts, nested or not), "model" (a name or a mapping), "seconds" {stage: number}.
+    ``det`` {NAME: {BACKEND: [M, 2] points (P_fa, P_miss)}}. ``curves``: a mapping an epoch with any of
+    loss, accuracy, valid_loss, valid_accuracy, dev_eer, lr, margin. ``caution``: what the corpus cannot
+    show, in a sentence. What follows may be missing, and its pictures with it: ``histograms`` {NAME:
+    {BACKEND: score_histogram(...)}}; ``calibration`` {NAME: {BACKEND: calibration_curve(...)}}, of back
+    ends whose scores are log likelihood ratios; ``plane``: tsne(...); ``confusions`` {what: confusion(...)}.
     """
     out = Path(out)
-    trials = results.get("trials") or {}
-    if not trials:
+    trials = {name: ordered(part) for name, part in (results.get("trials") or {}).items()}
+    if not trials or not all(trials.values()):
         raise InputError("results without trials: there is nothing to report", where=out)
-    eers = {
-        name: {key: figures["eer"] for key, figures in part.items() if figures.get("eer") is not None}
-        for name, part in trials.items()
-    }
-    figure = det_figure({name: _ordered(det[name]) for name in trials if name in det}, eers)
-    training = training_figure(curves)
-    page = _template().render(
+    colours = palette(key for part in trials.values() for key in part)
+    shown = {name: ordered(det[name]) for name in trials if det.get(name)}
+    colours |= palette([*colours, *(key for part in shown.values() for key in part)])
+    eers = equal_error_rates(trials)
+    sections = [
+        det_section(shown, eers, colours),
+        histogram_section(_known(histograms, trials), trials),
+        calibration_section(_known(calibration, trials), colours),
+        tsne_section(plane),
+        confusion_section(confusions or {}),
+        training_section(curves),
+    ]
+    page = template("report.html.j2").render(
         title=title,
         caution=caution,
-        model=_flat(results.get("model")),
-        lists=[_list(name, part) for name, part in trials.items()],
-        p_targets=_P_TARGETS,
-        det=_embedded(picture(figure, "svg")) if det else "",
-        training="" if training is None else _embedded(picture(training, "svg")),
-        epochs=len(curves),
-        dropped=_flat(results.get("dropped")),
-        seconds=_seconds(results.get("seconds") or {}),
+        model=flat(results.get("model")),
+        lists=[list_table(name, part, colours) for name, part in trials.items()],
+        sections=[section for section in sections if section],
+        dropped=flat(results.get("dropped")),
+        seconds=seconds_table(results.get("seconds") or {}),
     )
-    if det:
+    if shown:
         with replacing(out.with_name("det.png"), "wb") as handle:
-            handle.write(picture(figure, "png"))
+            handle.write(picture(det_figure(shown, eers, colours=colours), "png"))
     write_text(out, page)
 
 
-def _template() -> Any:
+def _known(extra: Mapping[str, Mapping[str, Any]] | None, trials: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: ordered(extra[name]) for name in trials if extra and extra.get(name)}
+
+
+def equal_error_rates(trials: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """{list: {back end: EER in percent}}, those that have one."""
+    return {
+        name: {key: figures["eer"] for key, figures in part.items() if figures.get("eer") is not None}
+        for name, part in trials.items()
+    }
+
+
+def template(name: str) -> Any:
+    """A page's template: what is put into it is escaped, and a name it does not get is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -73,67 +101,21 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["span"] = _span
-    environment.filters["duration"] = _duration
-    environment.filters["count"] = lambda number: f"{number:,}".replace(",", "\u202f")
-    return environment.get_template("report.html.j2")
+    environment.filters.update(
+        span=_span, number=_number, duration=_duration, count=_count, point=point_name
+    )
+    return environment.get_template(name)
 
 
-def _ordered(part: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(sorted(part.items(), key=lambda item: (_ORDER.get(item[0], 5), item[0])))
+def _count(number: int) -> str:
+    return f"{number:,}".replace(",", "\u202f")
 
 
-def _list(name: str, part: Mapping[str, Any]) -> dict[str, Any]:
-    rows = [
-        {"backend": key, "colour": colour(key, place), "paired": figures.get("against_baseline"), **figures}
-        for place, (key, figures) in enumerate(_ordered(part).items())
-    ]
-    return {"name": name, "rows": rows, "sentences": _sentences(rows)}
-
-
-def _sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What the figures of one trial list can and cannot show, in plain words."""
-    first = rows[0]
-    speakers = first.get("speakers")
-    of_whom = f" of {speakers} speakers" if speakers else ""
-    said = [
-        f"{first['targets']:,} same-speaker and {first['nontargets']:,} different-speaker trials{of_whom}."
-    ]
-    if speakers and speakers < _FEW_SPEAKERS:
-        said.append(f"With {speakers} speakers even the intervals are rough, and probably too narrow.")
-    for row in rows:
-        if row["paired"]:
-            low, high = row["paired"]["eer_difference_ci"]
-            verdict = (
-                "is below the baseline's; the interval of the difference excludes zero"
-                if high < 0
-                else "is above the baseline's; the interval of the difference excludes zero"
-                if low > 0
-                else "cannot be told from the baseline's: the interval of the difference holds zero"
-            )
-            said.append(f"The EER of {row['backend']} {verdict}.")
-    return said
-
-
-def _flat(value: Any, name: str = "") -> list[tuple[str, str]]:
-    """Nested mappings as (path, text) pairs; a list of ids becomes its length."""
-    if value is None or value == "" or value == {}:
-        return []
-    if isinstance(value, Mapping):
-        return [
-            pair
-            for key, part in value.items()
-            for pair in _flat(part, f"{name} · {key}" if name else str(key))
-        ]
-    if isinstance(value, list | tuple | set):
-        return [(name, str(len(value)))]
-    return [(name, f"{value:g}" if isinstance(value, float) else str(value))]
-
-
-def _seconds(seconds: Mapping[str, float]) -> list[tuple[str, float, float]]:
-    """(stage, seconds, share of the longest in percent)."""
-    longest = max(seconds.values(), default=0) or 1
-    return [(stage, value, 100 * value / longest) for stage, value in seconds.items()]
+def _number(value: float | None, digits: int = 2, sign: bool = False) -> str:
+    if value is None:
+        return "–"
+    text = f"{value:{'+' if sign else ''}.{digits}f}"
+    return "∞" if text == "inf" else text.replace("-", "\u2212")
 
 
 def _span(ends: Sequence[float | None] | None, digits: int = 2, sign: bool = False) -> str:
@@ -150,7 +132,3 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def _embedded(svg: bytes) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()

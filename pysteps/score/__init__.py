@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..backend.scorers import cosine_scores, plda_scores
 from .judge import compare, judge
-from .scorers import cosine_scores, plda_scores
 from .trials import Trials, read_scores, read_trials, write_scores
 
 __all__ = [

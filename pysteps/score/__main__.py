@@ -1,18 +1,14 @@
-"""The command line of stage score: run, and summary (the figures as a table)."""
+"""The command line of stage score: run, and the words of commands.py."""
 
 import sys
 
-from ..formats.command import main
 from ..formats.errors import guarded
-from ..formats.run import Run
-from . import stage
+from . import commands
 
-
-def _summary() -> None:
-    print(stage.summary(Run.load(sys.argv[sys.argv.index("--run") + 1])))
-
-
-if sys.argv[1:2] == ["summary"]:
-    guarded(_summary)
+if sys.argv[1:2] and sys.argv[1] in commands.WORDS:
+    guarded(lambda: commands.main(sys.argv[1:]))
 else:
-    main(stage)
+    from ..formats.command import main
+    from . import stage
+
+    main(stage, commands.WORDS)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..backend.chain import Chain
-from ..backend.plda import Plda
-from ..backend.stage import VECTORS, folder_of
-from ..backend.vectors import read_vectors
+from ..backend.backend import Backend
+from ..backend.quality import trial_quality
+from ..backend.stage import folder_of, quality_of, sides_of
 from ..formats.datadir import DataSet
-from ..formats.drops import dropped_of
 from ..formats.run import Run
-from .scorers import cosine_scores, plda_scores
 from .trials import Trials
 
 
@@ -24,37 +21,31 @@ class Enrolment:
     """
 
     def __init__(self, run: Run, data: DataSet, back: str) -> None:
-        folder = folder_of(run, back)
-        keys, vectors = read_vectors(run.exp / "xvectors" / data.name / VECTORS[back])
-        chain = Chain.load(folder)
-        self.plda = Plda.load(folder / "plda") if (folder / "plda").is_file() else None
-        self.speakers = data.utt2spk()
-        lost = set(dropped_of(run, data.name)) - set(keys)
-        row = {key: number for number, key in enumerate(keys)}
-        models = data.table("enrol") if data.has("enrol") else {}
-        names, counts, rows = list(keys), [1] * len(keys), [np.asarray(vectors, np.float64)]
-        for model, members in models.items():
-            present = [row[utt] for utt in members.split() if utt in row]
-            self.speakers[model] = self.speakers[members.split()[0]]
-            if not present:
-                lost.add(model)
-                continue
-            names.append(model)
-            counts.append(len(present))
-            rows.append(vectors[present].mean(0, keepdims=True, dtype=np.float64))
-        self.dropped = lost
-        self._rows = {name: number for number, name in enumerate(names)}
-        self._counts = np.asarray(counts)
-        self._vectors = chain.apply(np.concatenate(rows))
+        self._run, self._name, self._back = run, data.name, back
+        self.backend = Backend.load(folder_of(run, back))
+        self._sides = sides_of(run, back, data.name)
+        self.speakers, self.dropped = self._sides.speakers, self._sides.dropped
+        self._vectors = self.backend.transform(self._sides.vectors, self._sides.population)
 
     def score(self, trials: Trials) -> NDArray[np.float64]:
-        """[N] scores; NaN where an id was dropped."""
-        enrol, test = trials.locate(self._rows, self._rows, self.dropped)
+        """[N] scores before calibration; NaN where an id was dropped."""
+        sides = self._sides
+        enrol, test = trials.locate(sides.rows, sides.rows, self.dropped)
         known = (enrol >= 0) & (test >= 0)
         pairs = np.stack([enrol[known], test[known]], axis=1)
         out = np.full(len(trials), np.nan)
-        if self.plda is None:
-            out[known] = cosine_scores(self._vectors, self._vectors, pairs)
-        else:
-            out[known] = plda_scores(self.plda, self._vectors, self._vectors, pairs, examples=self._counts)
+        out[known] = self.backend.score_transformed(
+            self._vectors, self._vectors, pairs, sides.examples, names=list(sides.rows)
+        )
+        return out
+
+    def calibrate(self, trials: Trials, scores: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Natural-log likelihood ratios of ``score``'s scores [N] (NaN stays); None without calibration."""
+        if self.backend.calibration is None:
+            return None
+        out, known = np.full(len(scores), np.nan), ~np.isnan(scores)
+        sides, kinds = self._sides, quality_of(self._run, self._back)
+        pairs = np.stack(trials.locate(sides.rows, sides.rows, self.dropped), axis=1)[known]
+        quality = trial_quality(self._run, self._name, self.backend, sides, self._vectors, pairs, kinds)
+        out[known] = self.backend.calibration.apply(scores[known], quality)
         return out

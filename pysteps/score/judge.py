@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..formats.errors import InputError
-from ..metrics import act_dcf, cllr, interval, min_cllr, paired_eer, replicate, sweep_trials
+from ..metrics import paired_eer, replicate, sweep_trials
+from .evaluate import figures, number
 from .trials import Trials
-
-P_TARGETS = (0.01, 0.05, 0.001)
 
 
 def as_wrong(trials: Trials, scores: ArrayLike, dropped: Collection[str]) -> NDArray[np.float64]:
@@ -59,7 +58,7 @@ def speaker_codes(
     return enrol, test
 
 
-def _lost(trials: Trials, dropped: Collection[str], max_dropped: float) -> int:
+def _check_lost(trials: Trials, dropped: Collection[str], max_dropped: float) -> None:
     lost = int(trials.touches(dropped).sum())
     if lost > max_dropped * len(trials):
         raise InputError(
@@ -67,7 +66,6 @@ def _lost(trials: Trials, dropped: Collection[str], max_dropped: float) -> int:
             where=trials.source,
             mend="see the set's dropped file, or raise the share",
         )
-    return lost
 
 
 def judge(
@@ -84,37 +82,20 @@ def judge(
     """All figures of one list of scores, ready for JSON.
 
     ``scores`` [N]; ``dropped`` ids, whose trials are counted and scored as wrong (above the share
-    ``max_dropped`` an InputError); ``utt2spk`` knows every id, enrolled models too. EER in percent,
-    normalised minDCF with unit costs, 95 % intervals by bootstrap over speakers. ``threshold`` is null
-    when the rates meet among dropped trials. With ``likelihood_ratios`` actDCF, Cllr and its minimum
-    are added (Cllr is null, for infinite, with dropped trials).
+    ``max_dropped`` an InputError); ``utt2spk`` knows every id, enrolled models too. Figures as evaluate's
+    ``figures``, costs normalised and with unit costs. ``threshold`` is null when the rates meet among
+    dropped trials.
     """
     values = as_wrong(trials, scores, dropped)
-    lost = _lost(trials, dropped, max_dropped)
-    enrol, test = speaker_codes(trials, utt2spk)
-    label = trials.is_target
-    curve = sweep_trials(values, label, infinite=True)
-    drawn = replicate(
-        values, label, enrol, test, p_targets=P_TARGETS, replicates=replicates, seed=seed, infinite=True
+    _check_lost(trials, dropped, max_dropped)
+    return figures(
+        values,
+        trials.is_target,
+        speakers=speaker_codes(trials, utt2spk),
+        likelihood_ratios=likelihood_ratios,
+        replicates=replicates,
+        seed=seed,
     )
-    rate, threshold = curve.eer()
-    result: dict[str, Any] = {
-        "eer": 100 * rate,
-        "eer_ci": [100 * end for end in interval(drawn.eer)],
-        "threshold": _number(threshold),
-        "min_dcf": {f"{p:g}": curve.min_dcf(p) for p in P_TARGETS},
-        "min_dcf_ci": {f"{p:g}": list(interval(drawn.min_dcf[p])) for p in P_TARGETS},
-        "targets": int(label.sum()),
-        "nontargets": int((~label).sum()),
-        "speakers": len(np.union1d(enrol, test)),
-        "dropped_trials": lost,
-    }
-    if likelihood_ratios:
-        tar, non = values[label], values[~label]
-        result["act_dcf"] = {f"{p:g}": act_dcf(tar, non, p, infinite=True) for p in P_TARGETS}
-        result["cllr"] = _number(cllr(tar, non, infinite=True))
-        result["min_cllr"] = min_cllr(tar, non, infinite=True)
-    return result
 
 
 def compare(
@@ -142,10 +123,6 @@ def compare(
     return {
         "eer_difference": 100 * paired.difference,
         "eer_difference_ci": [100 * end for end in paired.difference_ci],
-        "eer_ratio": _number(paired.ratio),
-        "eer_ratio_ci": [_number(end) for end in paired.ratio_ci],
+        "eer_ratio": number(paired.ratio),
+        "eer_ratio_ci": [number(end) for end in paired.ratio_ci],
     }
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None  # JSON knows no infinity

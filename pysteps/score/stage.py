@@ -5,57 +5,93 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backend.stage import VECTORS
+from ..backend.options import BASELINE
+from ..backend.stage import backends, folder_of, quality_inputs
 from ..formats.atomic import write_text
 from ..formats.drops import dropped_of, dropped_tables
 from ..formats.run import Run
 from ..formats.stamps import Unit
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .enrol import Enrolment
+    from .trials import Trials
+
+    Floats = NDArray[np.float64]
+
 NAME = "score"
-VERSION = 1
+VERSION = 2
 REPORT = "report"
+_SCORES, _PLANE, _CONFUSIONS = "pictures.json", "tsne.json", "confusions.json"
+_PICTURES = (_SCORES, _PLANE, _CONFUSIONS)
 
 
 def units(run: Run) -> list[Unit]:
     """One unit a trial list, and the report over all."""
     lists = [_list_unit(run, name, label, trials) for name, label, trials in run.trial_lists()]
     figures = tuple(unit.folder / "result.json" for unit in lists)
+    pictures = tuple(path for unit in lists for path in unit.outputs if path.name in _PICTURES)
     report = Unit(
         name=REPORT,
         stage=NAME,
         folder=run.exp,
         version=VERSION,
         options={"recipe": run.recipe, "tag": run.tag},
-        inputs=(*figures, run.exp / "model" / "model.json"),
-        outputs=(run.exp / "results.json", run.exp / "report.html", run.exp / "det.png"),
+        inputs=(*figures, *pictures, run.exp / "model" / "model.json"),
+        outputs=(run.exp / "results.json", run.exp / "report.html", run.exp / "det.png", _rows(run)),
     )
     return [*lists, report]
 
 
+def _rows(run: Run) -> Path:
+    return run.exp.parent / "RESULTS.md"
+
+
+def _of_vectors(run: Run, label: str) -> list[str]:
+    # What concerns x-vectors alone is kept by one list: a set's confusions by its first, the plane by the
+    # first of all.
+    lists = [(name, one) for name, one, _ in run.trial_lists()]
+    (name,) = (name for name, one in lists if one == label)
+    first_of_set = next(one for of, one in lists if of == name)
+    plane = [_PLANE] if lists[0][1] == label else []
+    return [*plane, *([_CONFUSIONS] if first_of_set == label else [])]
+
+
 def _list_unit(run: Run, name: str, label: str, trials: Path) -> Unit:
+    from .pictures import shown_sets, sources
+
     folder, vectors = run.exp / "scores" / label, run.exp / "xvectors" / name
     models = run.data / name / "enrol"
-    extra = (*((models,) if models.is_file() else ()), *dropped_tables(run, name).values())
+    measured = {path: None for back in backends(run) for path in quality_inputs(run, back, name)}
+    kept = _of_vectors(run, label)
+    pictured = sources(run, shown_sets(run) if _PLANE in kept else [name] if _CONFUSIONS in kept else [])
+    extra = (*((models,) if models.is_file() else ()), *dropped_tables(run, name).values(), *measured)
     return Unit(
         name=label,
         stage=NAME,
         folder=folder,
         version=VERSION,
-        options={"set": name, **run.options[NAME]},
+        options={"set": name, "backends": list(backends(run)), **run.options[NAME]},
         inputs=(
             trials,
             run.data / name / "utt2spk",
             vectors / "xvector.scp",
             vectors / "baseline.scp",
             *extra,
+            *pictured,
         ),
         upstream=(
             vectors / ".extract.done.json",
-            *(run.exp / "backend" / back / ".backend.done.json" for back in VECTORS),
+            *(folder_of(run, back) / ".backend.done.json" for back in backends(run)),
         ),
-        outputs=(*(folder / back for back in VECTORS), folder / "result.json"),
+        outputs=(
+            *(folder / back for back in backends(run)),
+            *(folder / part for part in ("result.json", "det.json", _SCORES, *kept)),
+        ),
     )
 
 
@@ -65,51 +101,95 @@ def do(run: Run, unit: Unit) -> None:
         _report(run)
         return
     from ..metrics import det_points, sweep_trials
+    from ..report import calibration_curve, score_histogram
     from .enrol import Enrolment
-    from .judge import as_wrong, compare, judge
+    from .judge import as_wrong, compare
     from .trials import read_trials, write_scores
 
     options = run.options[NAME]
     trials = read_trials(unit.inputs[0])
     data = run.set(unit.options["set"])
     scores, curves, figures = {}, {}, {}
-    for back in VECTORS:
+    histograms, reliability = {}, {}
+    for back in backends(run):
         enrolment = Enrolment(run, data, back)
         scores[back] = enrolment.score(trials)
-        write_scores(unit.folder / back, trials, as_wrong(trials, scores[back], enrolment.dropped))
-        figures[back] = judge(
-            trials,
-            scores[back],
-            enrolment.dropped,
-            enrolment.speakers,
-            options["seed"],
-            replicates=options["replicates"],
-            max_dropped=options["max_dropped"],
-            likelihood_ratios=back == "plda",
-        )
         wrong = as_wrong(trials, scores[back], enrolment.dropped)
+        write_scores(unit.folder / back, trials, wrong)
         curves[back] = det_points(sweep_trials(wrong, trials.is_target, infinite=True)).tolist()
-    for back in ("cosine", "plda"):
+        histograms[back] = score_histogram(wrong, trials.is_target)
+        calibrated = enrolment.calibrate(trials, scores[back])
+        if calibrated is not None:
+            ratios = as_wrong(trials, calibrated, enrolment.dropped)
+            write_scores(unit.folder / f"{back}.calibrated", trials, ratios)
+            reliability[back] = calibration_curve(ratios, trials.is_target)
+        figures[back] = _figures(trials, enrolment, scores[back], calibrated, options)
+    for back in run.options["backend"]["backends"]:
         figures[back]["against_baseline"] = compare(
             trials,
             scores[back],
-            scores["baseline"],
+            scores[BASELINE],
             enrolment.dropped,
             enrolment.speakers,
             options["seed"],
             replicates=options["replicates"],
         )
     write_text(unit.folder / "det.json", json.dumps(curves) + "\n")
+    drawn = {"histograms": histograms, "calibration": reliability}
+    write_text(unit.folder / _SCORES, json.dumps(drawn) + "\n")
+    _draw_vectors(run, unit)
     write_text(unit.folder / "result.json", json.dumps(figures, indent=1, sort_keys=True) + "\n")
+
+
+def _draw_vectors(run: Run, unit: Unit) -> None:
+    from .pictures import confusions, plane
+
+    kept = _of_vectors(run, unit.name)
+    if _PLANE in kept:
+        found = plane(run, unit.options["seed"])
+        write_text(unit.folder / _PLANE, json.dumps(found) + "\n")
+    if _CONFUSIONS in kept:
+        who = confusions(run, unit.options["set"])
+        write_text(unit.folder / _CONFUSIONS, json.dumps(who) + "\n")
+
+
+def _figures(
+    trials: Trials, enrolment: Enrolment, scores: Floats, calibrated: Floats | None, options: dict[str, Any]
+) -> dict[str, Any]:
+    # Rates and threshold are of the scores themselves; what needs likelihood ratios is of the calibrated
+    # ones where there are such, of PLDA's own scores otherwise.
+    from .judge import judge
+
+    def judged(values: Floats, ratios: bool) -> dict[str, Any]:
+        return judge(
+            trials,
+            values,
+            enrolment.dropped,
+            enrolment.speakers,
+            options["seed"],
+            replicates=options["replicates"],
+            max_dropped=options["max_dropped"],
+            likelihood_ratios=ratios,
+        )
+
+    found = judged(scores, calibrated is None and enrolment.backend.gives_ratios)
+    if calibrated is not None:
+        more = judged(calibrated, True)
+        found.update({k: v for k, v in more.items() if k.startswith(("act_dcf", "cllr", "min_cllr"))})
+    return {**found, "calibrated": calibrated is not None}
 
 
 def _json(path: Path) -> Any:
     return json.loads(path.read_text("utf-8"))
 
 
+def _folders(run: Run) -> dict[str, Path]:
+    return {label: run.exp / "scores" / label for _, label, _ in run.trial_lists()}
+
+
 def results(run: Run) -> dict[str, Any]:
     """results.json: figures by list and back end, dropped utterances, the model, seconds a stage."""
-    folders = {label: run.exp / "scores" / label for _, label, _ in run.trial_lists()}
+    folders = _folders(run)
     seconds = {path.name: float(path.read_text()) for path in sorted((run.exp / "seconds").glob("*"))}
     return {
         "recipe": run.recipe,
@@ -125,16 +205,34 @@ def _dropped(run: Run, name: str) -> dict[str, int]:
 
 
 def _report(run: Run) -> None:
-    from ..report import page
+    from ..report import page, update_results
+    from .pictures import matrices
 
-    found = results(run)
-    det = {label: _json(run.exp / "scores" / label / "det.json") for label in found["trials"]}
+    found, folders = results(run), _folders(run)
+    drawn = {label: _json(folder / _SCORES) for label, folder in folders.items()}
+    lists = {label: (name, _of_vectors(run, label)) for name, label, _ in run.trial_lists()}
+    planes = [_json(folders[label] / _PLANE) for label, (_, kept) in lists.items() if _PLANE in kept]
+    who = {
+        name: _json(folders[label] / _CONFUSIONS)
+        for label, (name, kept) in lists.items()
+        if _CONFUSIONS in kept
+    }
     curves = run.exp / "curves.jsonl"
     epochs = [json.loads(line) for line in curves.read_text("utf-8").splitlines()] if curves.is_file() else []
     write_text(run.exp / "results.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
     page.render(
-        found, det, epochs, run.exp / "report.html", title=f"{run.recipe}: {run.tag}", caution=run.caution
+        found,
+        {label: _json(folder / "det.json") for label, folder in folders.items()},
+        epochs,
+        run.exp / "report.html",
+        title=f"{run.recipe}: {run.tag}",
+        caution=run.caution,
+        histograms={label: part["histograms"] for label, part in drawn.items()},
+        calibration={label: part["calibration"] for label, part in drawn.items()},
+        plane=next(iter(planes), None),
+        confusions=matrices(who),
     )
+    update_results(_rows(run), found)
 
 
 def summary(run: Run) -> str:
@@ -142,8 +240,7 @@ def summary(run: Run) -> str:
     found = _json(run.exp / "results.json")
     lines = [f"{'trials':24s} {'back end':9s} {'EER %':>7s}  {'95 % interval':15s} {'minDCF(0.01)':>12s}"]
     for label, backs in found["trials"].items():
-        for back in ("cosine", "plda", "baseline"):
-            figures = backs[back]
+        for back, figures in sorted(backs.items(), key=lambda item: item[0] == BASELINE):
             low, high = figures["eer_ci"]
             lines.append(
                 f"{label:24s} {back:9s} {figures['eer']:7.2f}  {low:6.2f} - {high:6.2f} "

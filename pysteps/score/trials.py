@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..formats.atomic import replacing
 from ..formats.errors import InputError
-from ..formats.tables import read_words
+from .columns import Block, Names, read_blocks, score_lines
 
 Ints = NDArray[np.int32]
-_KALDI = {"target": True, "nontarget": False}
-_VOXCELEB = {"1": True, "0": False}
+_LINES = 1 << 14  # written at a time
+_KALDI = (b"target", b"nontarget")
+_VOXCELEB = (b"1", b"0")
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,13 @@ class Trials:
         """The names of one trial."""
         return self.enrol_ids[self.enrol[number]], self.test_ids[self.test[number]]
 
+    def known(self) -> tuple[Names, Names]:
+        """Both sides' ids, ready to be found among a table's words."""
+        return Names.of(self.enrol_ids), Names.of(self.test_ids)
+
     def locate(
         self, enrol_rows: Mapping[str, int], test_rows: Mapping[str, int], dropped: Collection[str] = ()
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    ) -> tuple[Ints, Ints]:
         """Rows of each trial's vectors, two [N] arrays; -1 where the id was ``dropped``.
 
         An id that has neither a row nor a place among the dropped is an InputError.
@@ -46,9 +51,7 @@ class Trials:
         first = self._rows(self.enrol_ids, enrol_rows, dropped)
         return first[self.enrol], self._rows(self.test_ids, test_rows, dropped)[self.test]
 
-    def _rows(
-        self, ids: Sequence[str], rows: Mapping[str, int], dropped: Collection[str]
-    ) -> NDArray[np.int64]:
+    def _rows(self, ids: Sequence[str], rows: Mapping[str, int], dropped: Collection[str]) -> Ints:
         unknown = [one for one in ids if one not in rows and one not in dropped]
         if unknown:
             raise InputError(
@@ -56,7 +59,7 @@ class Trials:
                 where=self.source,
                 mend="extract their x-vectors, or take their trials out",
             )
-        return np.array([rows.get(one, -1) for one in ids], dtype=np.int64)
+        return np.array([rows.get(one, -1) for one in ids], dtype=np.int32)
 
     def touches(self, dropped: Collection[str]) -> NDArray[np.bool_]:
         """[N] whether a trial's enrolment or test id is among ``dropped``."""
@@ -68,35 +71,33 @@ def read_trials(path: str | Path) -> Trials:
     """Read a trial list in either format; the first line decides which, and a line of the other is refused.
 
     The last line may lack its newline. A malformed line is an InputError with file and line, an empty
-    list too. About a second for a million trials.
+    list too. Plain or gzipped.
     """
-    enrol_ids: dict[str, int] = {}
-    test_ids: dict[str, int] = {}
-    enrol: list[int] = []
-    test: list[int] = []
-    labels: list[bool] = []
-    kaldi: bool | None = None
-    for number, (first, second, third) in read_words(path, 3):
-        if kaldi is None:
-            kaldi = third in _KALDI
-        one, two, word = (first, second, third) if kaldi else (second, third, first)
-        label = (_KALDI if kaldi else _VOXCELEB).get(word)
-        if label is None:
-            wanted = "target or nontarget" if kaldi else "1 or 0 in front, or target|nontarget behind"
-            raise InputError(f"{word!r} where {wanted} should stand", where=path, line=number)
-        enrol.append(enrol_ids.setdefault(one, len(enrol_ids)))
-        test.append(test_ids.setdefault(two, len(test_ids)))
-        labels.append(label)
-    if not labels:
+    enrol_ids, test_ids = Names(), Names()
+    columns: tuple[list[Ints], list[Ints], list[NDArray[np.bool_]]] = ([], [], [])
+    kaldi = True
+    for block in read_blocks(path):
+        if block.line == 1:
+            kaldi = block.word(0, 2).encode() in _KALDI
+        columns[2].append(_labels(block, kaldi))
+        columns[0].append(enrol_ids.codes(block, 0 if kaldi else 1, add=True))
+        columns[1].append(test_ids.codes(block, 1 if kaldi else 2, add=True))
+    if not columns[0]:
         raise InputError("no trials", where=path)
-    return Trials(
-        list(enrol_ids),
-        list(test_ids),
-        np.array(enrol, dtype=np.int32),
-        np.array(test, dtype=np.int32),
-        np.array(labels, dtype=bool),
-        str(path),
-    )
+    enrol, test = np.concatenate(columns[0]), np.concatenate(columns[1])
+    labels = np.concatenate(columns[2])
+    return Trials(enrol_ids.names, test_ids.names, enrol, test, labels, str(path))
+
+
+def _labels(block: Block, kaldi: bool) -> NDArray[np.bool_]:
+    column, (yes, no) = (2, _KALDI) if kaldi else (0, _VOXCELEB)
+    target = block.equals(column, yes)
+    odd = np.flatnonzero(~target & ~block.equals(column, no))
+    if len(odd):
+        wanted = "target or nontarget" if kaldi else "1 or 0 in front, or target|nontarget behind"
+        said = f"{block.word(int(odd[0]), column)!r} where {wanted} should stand"
+        raise InputError(said, where=block.path, line=block.line + int(odd[0]))
+    return target
 
 
 def write_scores(path: str | Path, trials: Trials, scores: ArrayLike) -> None:
@@ -110,29 +111,95 @@ def write_scores(path: str | Path, trials: Trials, scores: ArrayLike) -> None:
     if np.isnan(values).any():
         one, two = trials.pair(int(np.flatnonzero(np.isnan(values))[0]))
         raise InputError(f"the score of {one} {two} is not a number", where=path)
-    enrol_ids, test_ids = trials.enrol_ids, trials.test_ids
-    with replacing(path) as handle:
-        for begin in range(0, len(values), 100_000):
-            part = slice(begin, begin + 100_000)
-            columns = (trials.enrol[part].tolist(), trials.test[part].tolist(), values[part].tolist())
-            rows = zip(*columns, strict=True)
-            handle.write("".join([f"{enrol_ids[a]} {test_ids[b]} {score:.8g}\n" for a, b, score in rows]))
+    enrol_ids, test_ids = (
+        np.array([one.encode() for one in ids]) for ids in (trials.enrol_ids, trials.test_ids)
+    )
+    with replacing(path, "wb") as handle:
+        for begin in range(0, len(values), _LINES):
+            part = slice(begin, begin + _LINES)
+            enrol, test = enrol_ids[trials.enrol[part]], test_ids[trials.test[part]]
+            handle.write(score_lines(enrol, test, values[part]))
 
 
 def read_scores(path: str | Path, trials: Trials) -> NDArray[np.float64]:
-    """The scores [N] of ``trials`` from a table in the same order; another trial there is an InputError."""
-    values = np.empty(len(trials))
-    number = 0
-    for number, (one, two, score) in read_words(path, 3):
-        if number > len(trials):
-            raise InputError(f"more scores than the {len(trials)} trials", where=path, line=number)
-        if (one, two) != trials.pair(number - 1):
-            wanted = " ".join(trials.pair(number - 1))
-            raise InputError(f"a score of {one} {two}, not of {wanted}", where=path, line=number)
-        try:
-            values[number - 1] = float(score)
-        except ValueError as error:
-            raise InputError(f"{score!r} is not a number", where=path, line=number) from error
-    if number < len(trials):
-        raise InputError(f"{number} scores for {len(trials)} trials", where=path)
-    return values
+    """The scores [N] of ``trials`` from ``enrol test score`` or VoxSRC's ``score enrol test`` lines.
+
+    Lines may stand in any order: they are matched by their pair of ids. Pairs without a score, pairs
+    that are no trial and pairs that come twice are an InputError that counts them and names the first.
+    """
+    sides = trials.known()
+    pairs: list[tuple[Ints, Ints]] = []  # kept from the first line on that is not its trial's
+    parts: list[NDArray[np.float64]] = []
+    unknown: dict[int, str] = {}  # the first line of an unknown id
+    column, done = 0, 0
+    for block in read_blocks(path):
+        if block.line == 1:
+            column = _first_id(block, sides)
+        parts.append(block.numbers(2 if column == 0 else 0))
+        enrol, test = (side.codes(block, column + place) for place, side in enumerate(sides))
+        same = slice(done, done + len(block))
+        if pairs or not (
+            np.array_equal(enrol, trials.enrol[same]) and np.array_equal(test, trials.test[same])
+        ):
+            pairs = pairs or [(trials.enrol[:done], trials.test[:done])]
+            pairs.append((enrol, test))
+        odd = np.flatnonzero((enrol < 0) | (test < 0))
+        if len(odd) and not unknown:
+            row = int(odd[0])
+            unknown[done + row] = f"{block.word(row, column)} {block.word(row, column + 1)}"
+        done += len(block)
+    if not parts:
+        raise InputError("no scores", where=path)
+    values = np.concatenate(parts)
+    if np.isnan(values).any():
+        line = int(np.flatnonzero(np.isnan(values))[0]) + 1
+        raise InputError("a score that is not a number", where=path, line=line)
+    if not pairs and len(values) == len(trials):
+        return values
+    pairs = pairs or [(trials.enrol[:done], trials.test[:done])]
+    enrol, test = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    return _matched(trials, enrol, test, values, path, unknown)
+
+
+def _first_id(block: Block, sides: tuple[Names, Names]) -> int:
+    # The column of the enrolment id: the one that makes the first line a trial's, else what looks so.
+    for column in (0, 1):
+        if all(side.codes(block, column + place)[0] >= 0 for place, side in enumerate(sides)):
+            return column
+    try:
+        float(block.word(0, 2))
+    except ValueError:
+        return 1
+    return 0
+
+
+def _matched(
+    trials: Trials,
+    enrol: Ints,
+    test: Ints,
+    values: NDArray[np.float64],
+    path: str | Path,
+    unknown: Mapping[int, str],
+) -> NDArray[np.float64]:
+    # Both lists as sorted numbers of pairs; a trial that is listed twice has one score.
+    count = np.int64(len(trials.test_ids))
+    wanted, given = trials.enrol * count + trials.test, enrol * count + test
+    given[(enrol < 0) | (test < 0)] = -1
+    order = np.argsort(given, kind="stable")
+    ordered = given[order]
+    twice = np.sort(order[1:][(ordered[1:] == ordered[:-1]) & (ordered[1:] >= 0)])
+    place = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+    lost = np.flatnonzero(ordered[place] != wanted)
+    extra = np.flatnonzero(~np.isin(given, wanted))
+    said = []
+    if len(lost):
+        first = " ".join(trials.pair(int(lost[0])))
+        said.append(f"{len(lost)} of {len(trials)} trials have no score, the first: {first}")
+    for lines, what in ((extra, "are of no trial"), (twice, "are of a pair that has one already")):
+        if len(lines):
+            line = int(lines[0])
+            pair = unknown.get(line) or f"{trials.enrol_ids[enrol[line]]} {trials.test_ids[test[line]]}"
+            said.append(f"{len(lines)} scores {what}, the first: {pair} (line {line + 1})")
+    if said:
+        raise InputError("; ".join(said), where=path, mend=f"the trials are those of {trials.source}")
+    return values[order[place]]

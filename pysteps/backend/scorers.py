@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..backend.plda import Plda
 from ..formats.errors import InputError
+from .plda import Plda
 
 Floats = NDArray[np.float64]
 _BLOCK = 1024  # pairs at a time: both gathered blocks stay in the second-level cache
 
 
-def _pairs(pairs: ArrayLike, enrol: int, test: int) -> NDArray[np.int64]:
+def check_pairs(pairs: ArrayLike, enrol: int, test: int) -> NDArray[np.int64]:
+    """``pairs`` [N, 2] as int64; InputError unless they name rows of ``enrol`` and ``test`` vectors."""
     index = np.asarray(pairs)
     if index.ndim != 2 or index.shape[1] != 2 or index.dtype.kind not in "iu":
         raise InputError(f"pairs must be whole numbers [N, 2], not {index.dtype} {index.shape}")
@@ -52,7 +53,7 @@ def cosine_scores(enrol: ArrayLike, test: ArrayLike, pairs: ArrayLike) -> Floats
     A vector of zeros scores 0 against everything.
     """
     one, two = _rows(enrol, "enrolment"), _rows(test, "test")
-    index = _pairs(pairs, len(one), len(two))
+    index = check_pairs(pairs, len(one), len(two))
     return np.clip(_products(_unit(one), _unit(two), index), -1.0, 1.0)
 
 
@@ -72,7 +73,7 @@ def plda_scores(
     enrolment, a term of the test vector and one product, so trials cost what cosines cost.
     """
     one, two = _rows(enrol, "enrolment"), _rows(test, "test")
-    index = _pairs(pairs, len(one), len(two))
+    index = check_pairs(pairs, len(one), len(two))
     numbers = np.broadcast_to(np.asarray(examples, dtype=np.int64), (len(one),))
     one, two = plda.project(one, numbers, normalise), plda.project(two, 1, normalise)
     count = numbers[:, None]

@@ -1,0 +1,277 @@
+"""A back end: everything between x-vectors and scores, learned, kept in a folder, applied to trials."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..formats.arks import writing
+from ..formats.errors import InputError
+from ..formats.tables import read_table, write_table
+from .adapt import adapt_plda, coral_plus
+from .calibration import Calibration, load_calibration, save_calibration
+from .chain import Chain, fit
+from .line import Line, PldaWords, parse_line
+from .plda import Plda, fit_plda
+from .scorenorm import (
+    SIDES,
+    Cohort,
+    CohortStatistics,
+    ScoreNorm,
+    choose_cohort,
+    cohort_statistics,
+    cosine_block,
+    normalise_scores,
+    plda_block,
+    refuse_evaluation_speakers,
+)
+from .scorers import check_pairs, cosine_scores, plda_scores
+from .stats import Floats, check_vectors
+from .vectors import read_vectors
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Fitted ``chain``, then cosine, or ``plda`` with its ``words``; perhaps ``norm`` and ``calibration``.
+
+    ``cohort`` belongs to ``norm`` and is transformed already.
+    """
+
+    chain: Chain
+    plda: Plda | None = None
+    words: tuple[str, ...] = ()
+    norm: ScoreNorm | None = None
+    cohort: Cohort | None = None
+    calibration: Calibration | None = None
+
+    @staticmethod
+    def fit(
+        line: str | Line,
+        vectors: ArrayLike,
+        speakers: Sequence[str],
+        *,
+        sets: Mapping[str, ArrayLike] | None = None,
+        utterances: Sequence[str] | None = None,
+        evaluated: Mapping[str, Sequence[str]] | None = None,
+        seed: int = 0,
+    ) -> Backend:
+        """Learn ``line`` (see line.py) from training ``vectors`` [N, D] of ``speakers`` [N].
+
+        ``sets``: vectors [M, D] of the sets that adapt=SET names, before any transform. For a score
+        normalisation: names of the ``utterances`` [N] (default: row numbers), the ``evaluated`` sets'
+        speakers, who must not be in the cohort, and the ``seed`` of a cohort that is drawn.
+        """
+        found = parse_line(line) if isinstance(line, str) else line
+        chain = fit(found.transforms, vectors, speakers, sets)
+        rows = chain.train(vectors)
+        plda = None
+        if found.scorer == "plda":
+            plda = _fit_plda(found.plda, rows, speakers, chain, sets or {})
+        if found.norm is None:
+            return Backend(chain, plda, tuple(found.words))
+        names = [f"{n:09d}" for n in range(len(rows))] if utterances is None else utterances
+        refuse_evaluation_speakers(speakers, evaluated or {})
+        kind, size = found.norm.cohort, found.norm.size
+        cohort = choose_cohort(rows, names, speakers, kind=kind, size=size, seed=seed)
+        if len(cohort.keys) < (found.norm.top or 2):
+            raise InputError(
+                f"{found.norm}: a cohort of {len(cohort.keys)} {kind} is too small",
+                mend=f"take {found.norm.kind} {len(cohort.keys)} or less, or cohort=utterances",
+            )
+        return Backend(chain, plda, tuple(found.words), found.norm, cohort)
+
+    def calibrated(self, calibration: Calibration) -> Backend:
+        """The same with a calibration of its scores."""
+        return replace(self, calibration=calibration)
+
+    @property
+    def gives_ratios(self) -> bool:
+        """Whether ``score`` itself gives log likelihood ratios: PLDA's, not normalised."""
+        return self.plda is not None and self.norm is None
+
+    def transform(self, x: ArrayLike, population: ArrayLike | None = None) -> Floats:
+        """X-vectors [N, D] through the chain; ``population`` as Chain.apply (for ``center set`` only)."""
+        rows = self.chain.apply(x, population)
+        dim = None if self.plda is None else len(self.plda.mean)
+        if dim not in (None, rows.shape[1]):
+            said = f"the transforms give {rows.shape[1]} dimensions, the PLDA has {dim}"
+            raise InputError(said, mend="take transforms and PLDA from one back end")
+        return rows
+
+    def score(
+        self,
+        enrol: ArrayLike,
+        test: ArrayLike,
+        pairs: ArrayLike,
+        examples: ArrayLike = 1,
+        *,
+        population: ArrayLike | None = None,
+    ) -> Floats:
+        """[N] scores, before calibration, of ``pairs`` [N, 2] of rows of x-vectors.
+
+        ``enrol`` [n, D] are means of ``examples`` (a number or [n]) utterances each, ``test`` [m, D]
+        single ones. ``population`` [M, D]: all vectors of the set (``center set``); default: ``test``.
+        """
+        whole = test if population is None else population
+        two = self.transform(test, whole)
+        one = two if enrol is test else self.transform(enrol, whole)
+        return self.score_transformed(one, two, pairs, examples)
+
+    def score_transformed(
+        self,
+        enrol: Floats,
+        test: Floats,
+        pairs: ArrayLike,
+        examples: ArrayLike = 1,
+        *,
+        names: Sequence[str] | None = None,
+    ) -> Floats:
+        """``score`` of vectors that ``transform`` has done; ``names`` [m] of the rows for messages."""
+        index = check_pairs(pairs, len(enrol), len(test))
+        counts = np.broadcast_to(np.asarray(examples, dtype=np.int64), (len(enrol),))
+        if self.plda is None:
+            scores = cosine_scores(enrol, test, index)
+        else:
+            words = PldaWords.parse(self.words)
+            counts = counts if words.enrol == "book" else np.ones_like(counts)
+            kind = words.normalise
+            scores = plda_scores(self.plda, enrol, test, index, examples=counts, normalise=kind)
+        if self.norm is None:
+            return scores
+        sides = self._sides(enrol, test, index, counts, names if enrol is test else None)
+        return normalise_scores(self.norm.kind, scores, index, *sides)
+
+    def _sides(
+        self,
+        enrol: Floats,
+        test: Floats,
+        index: NDArray[np.int64],
+        counts: NDArray[np.int64],
+        names: Sequence[str] | None,
+    ) -> list[CohortStatistics | None]:
+        # Statistics of the rows that trials name; the others stay 0 over 1, and are never looked up.
+        out: list[CohortStatistics | None] = [None, None]
+        for column, (rows, unused) in enumerate(((enrol, "test"), (test, "enrol"))):
+            if self.norm is None or SIDES[self.norm.kind] == unused:
+                continue
+            used = np.unique(index[:, column])
+            mean, deviation = np.zeros(len(rows)), np.ones(len(rows))
+            if len(used):
+                said = None if names is None else [names[row] for row in used]
+                found = self._cohort_statistics(rows[used], counts[used] if column == 0 else None, said)
+                mean[used], deviation[used] = found
+            out[column] = CohortStatistics(mean, deviation)
+        return out
+
+    def _cohort_statistics(
+        self, rows: Floats, examples: NDArray[np.int64] | None, names: Sequence[str] | None
+    ) -> CohortStatistics:
+        # ``examples`` of the enrolment side, None for the test side.
+        if self.norm is None or self.cohort is None:
+            raise InputError("this back end has no cohort", mend="redo stage backend")
+        others, top = self.cohort.vectors, self.norm.top
+        if self.plda is None:
+            return cohort_statistics(cosine_block(rows, others), len(rows), top, names=names)
+        words = PldaWords.parse(self.words)
+        kind = words.normalise
+        if examples is not None:
+            block = plda_block(self.plda, rows, others, examples=examples, normalise=kind, by="enrol")
+        else:
+            behind = self.cohort.examples if words.enrol == "book" else 1
+            block = plda_block(self.plda, others, rows, examples=behind, normalise=kind, by="test")
+        return cohort_statistics(block, len(rows), top, names=names)
+
+    def cohort_means(self, rows: Floats, *, names: Sequence[str] | None = None) -> Floats:
+        """[n] mean scores of transformed ``rows`` [n, d] with the cohort (the top ones of as-norm)."""
+        return self._cohort_statistics(rows, None, names).mean
+
+    def save(self, folder: str | Path, *, text: bool = False) -> None:
+        """Write to ``folder``: Kaldi files, cohort.scp, calibration.json; chain.json last.
+
+        ``text``: matrices and vectors in Kaldi's text form. What an older back end left there and this
+        one has not is removed.
+        """
+        folder = Path(folder)
+        for name in ("plda", "calibration.json", "cohort.scp", "cohort.ark", "cohort2num_utts"):
+            (folder / name).unlink(missing_ok=True)
+        if self.plda is not None:
+            self.plda.save(folder / "plda", text=text)
+        if self.cohort is not None:
+            with writing(folder / "cohort.ark") as writer:
+                for key, vector in zip(self.cohort.keys, self.cohort.vectors, strict=True):
+                    writer.array(key, vector)
+            counts = map(str, self.cohort.examples.tolist())
+            write_table(folder / "cohort2num_utts", dict(zip(self.cohort.keys, counts, strict=True)))
+            write_table(folder / "cohort.scp", writer.scp)
+        if self.calibration is not None:
+            save_calibration(self.calibration, folder / "calibration.json")
+        scorer = {"name": "cosine" if self.plda is None else "plda", "options": list(self.words)}
+        extra = {"scorer": scorer, "norm": None if self.norm is None else str(self.norm)}
+        self.chain.save(folder, extra, text=text)
+
+    @staticmethod
+    def load(folder: str | Path) -> Backend:
+        """Read what ``save`` wrote, or any folder with a chain.json and perhaps a Kaldi ``plda``."""
+        folder = Path(folder)
+        chain, path = Chain.load(folder), folder / "chain.json"
+        content = json.loads(path.read_text("utf-8"))
+        plda = Plda.load(folder / "plda") if (folder / "plda").is_file() else None
+        try:
+            scorer = content.get("scorer") or {"name": "cosine" if plda is None else "plda", "options": []}
+            name, words = str(scorer["name"]), tuple(str(word) for word in scorer["options"])
+            norm = content.get("norm")
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"not a back end: {error!r}", where=path) from error
+        if (name == "plda") != (plda is not None) or name not in ("cosine", "plda"):
+            raise InputError(f"the scorer {name} and the file plda disagree", where=path)
+        PldaWords.parse(words)
+        saved = folder / "calibration.json"
+        return Backend(
+            chain,
+            plda,
+            words,
+            None if norm is None else ScoreNorm.parse(str(norm).split()),
+            None if norm is None else _load_cohort(folder),
+            load_calibration(saved) if saved.is_file() else None,
+        )
+
+
+def _fit_plda(
+    words: PldaWords,
+    rows: Floats,
+    speakers: Sequence[str],
+    chain: Chain,
+    sets: Mapping[str, ArrayLike],
+) -> Plda:
+    plda = fit_plda(rows, speakers, iterations=words.iterations, rank=words.rank or None)
+    if words.shrink:
+        plda = plda.shrunk(words.shrink)
+    if words.smoothing:
+        plda = plda.smoothed(words.smoothing)
+    if not words.adapt:
+        return plda
+    if words.adapt not in sets:
+        known = ", ".join(sets) or "none"
+        raise InputError(f"plda adapt={words.adapt}: no such set here, known are {known}")
+    other = chain.apply(sets[words.adapt], sets[words.adapt])
+    if words.method == "coral+":
+        return coral_plus(plda, other, within=words.within, between=words.between)
+    return adapt_plda(
+        plda, other, within=words.within, between=words.between, mean_diff=words.mean_diff
+    )
+
+
+def _load_cohort(folder: Path) -> Cohort:
+    keys, vectors = read_vectors(folder / "cohort.scp")
+    counts = read_table(folder / "cohort2num_utts")
+    try:
+        examples = np.array([int(counts[key]) for key in keys], dtype=np.int64)
+    except (KeyError, ValueError) as error:
+        said = "does not count the utterances of every vector in cohort.scp"
+        raise InputError(said, where=folder / "cohort2num_utts", mend="redo stage backend") from error
+    return Cohort(keys, check_vectors(vectors), examples)

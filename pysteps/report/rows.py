@@ -1,0 +1,103 @@
+"""RESULTS.md: a table row a trial list and back end, kept up to date by the runs themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..formats.atomic import write_text
+from .tables import ordered
+
+_COLUMNS = (
+    "recipe",
+    "model",
+    "trials",
+    "back end",
+    "EER, %",
+    "minDCF(0.01)",
+    "minDCF(0.05)",
+    "actDCF(0.01)",
+    "Cllr",
+    "same + different",
+    "speakers",
+)
+HEADER = "| " + " | ".join(_COLUMNS) + " |"
+_RULE = "|" + "---|" * 4 + "---:|" * (len(_COLUMNS) - 4)
+_INTRO = """# Results
+
+Written by the runs (stage 9); a run replaces its own rows. In brackets: 95 % intervals, bootstrap over
+speakers. minDCF and actDCF are normalised, with unit costs; actDCF and Cllr are of calibrated scores only.
+"""
+
+
+def _cell(text: Any) -> str:
+    return str(text).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
+def _figure(value: float | None, ends: Any = None, digits: int = 3) -> str:
+    if value is None:
+        return ""
+    if not ends or None in ends:
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f} ({ends[0]:.{digits}f}–{ends[1]:.{digits}f})"
+
+
+def _row(recipe: str, tag: str, name: str, key: str, figures: Mapping[str, Any]) -> str:
+    def cost(what: str, point: str) -> str:
+        ends = (figures.get(f"{what}_ci") or {}).get(point)
+        return _figure((figures.get(what) or {}).get(point), ends)
+
+    cells = [
+        _cell(recipe),
+        _cell(tag),
+        _cell(name),
+        _cell(key),
+        _figure(figures.get("eer"), figures.get("eer_ci"), 2),
+        cost("min_dcf", "0.01"),
+        cost("min_dcf", "0.05"),
+        cost("act_dcf", "0.01"),
+        _figure(figures.get("cllr"), figures.get("cllr_ci")),
+        f"{figures['targets']} + {figures['nontargets']}",
+        _cell(figures.get("speakers") or ""),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _names(results: Mapping[str, Any]) -> tuple[str, str]:
+    model = results.get("model")
+    tag = model.get("tag", "") if isinstance(model, Mapping) else model
+    return str(results.get("recipe") or ""), str(tag or "")
+
+
+def result_rows(results: Mapping[str, Any]) -> list[str]:
+    """Markdown rows under HEADER: one a trial list and back end of results.json."""
+    recipe, tag = _names(results)
+    return [
+        _row(recipe, tag, name, key, figures)
+        for name, part in results.get("trials", {}).items()
+        for key, figures in ordered(part).items()
+    ]
+
+
+def update_results(path: str | Path, results: Mapping[str, Any]) -> None:
+    """Put the rows of ``results`` into the file ``path`` in place of this recipe's and model's old ones.
+
+    Other rows and all text around the table stay. A file without the table gets it at its end; a missing
+    file is made.
+    """
+    path = Path(path)
+    lines = (path.read_text("utf-8") if path.is_file() else _INTRO).splitlines()
+    if HEADER not in lines:
+        lines += ([""] if lines and lines[-1] else []) + [HEADER, _RULE]
+    begin = lines.index(HEADER) + 2
+    end = begin
+    while end < len(lines) and lines[end].startswith("|"):
+        end += 1
+    recipe, tag = _names(results)
+    mine = f"| {_cell(recipe)} | {_cell(tag)} |"
+    old = lines[begin:end]
+    place = next((number for number, line in enumerate(old) if line.startswith(mine)), len(old))
+    before = old[:place]
+    after = [line for line in old[place:] if not line.startswith(mine)]
+    write_text(path, "\n".join([*lines[:begin], *before, *result_rows(results), *after, *lines[end:]]) + "\n")

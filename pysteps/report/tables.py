@@ -1,0 +1,130 @@
+"""results.json as the rows and sentences of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_ORDER = {"plda": 0, "cosine": 1, "baseline": 9}
+_POINTS = ("0.01", "0.05", "0.001")
+FEW_SPEAKERS = 30
+
+
+def ordered(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Back ends as they are shown: the model's, then the baseline."""
+    return dict(sorted(part.items(), key=lambda item: (_ORDER.get(item[0], 5), item[0])))
+
+
+def points(rows: Sequence[Mapping[str, Any]], key: str) -> list[str]:
+    """The operating points of ``key`` (min_dcf, act_dcf) in any of ``rows``, the usual ones first."""
+    found = {point for row in rows for point in row.get(key) or {}}
+    return sorted(found, key=lambda one: (_POINTS.index(one) if one in _POINTS else len(_POINTS), one))
+
+
+def point_name(point: str) -> str:
+    """An operating point for a table's head: "0.01" or "0.01,10,1" (p_target, C_miss, C_fa)."""
+    p, *costs = point.split(",")
+    return f"p = {p}" + (f", costs {' : '.join(costs)}" if costs else "")
+
+
+def list_table(name: str, part: Mapping[str, Any], colours: Mapping[str, str]) -> dict[str, Any]:
+    """One trial list: rows of back ends, which columns they fill, what can be said of them."""
+    rows: list[dict[str, Any]] = [
+        {
+            "threshold": None,
+            **figures,
+            "backend": key,
+            "colour": colours[key],
+            "paired": figures.get("against_baseline"),
+        }
+        for key, figures in part.items()
+    ]
+    return {
+        "name": name,
+        "rows": rows,
+        "points": points(rows, "min_dcf"),
+        "paired": any(row["paired"] for row in rows),
+        "dropped": any(row.get("dropped_trials") for row in rows),
+        "calibrated": [row for row in rows if row.get("cllr") is not None or row.get("act_dcf")],
+        "act_points": points(rows, "act_dcf"),
+        "short": _short(rows),
+        "sentences": _sentences(rows),
+        "conditions": _conditions(part),
+    }
+
+
+def _short(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Errors in a hundred comparisons of each back end, for somebody who knows none of the words."""
+    said = []
+    for row in rows:
+        if row.get("eer") is not None:
+            ends = row.get("eer_ci")
+            interval = f" ({ends[0]:.1f} to {ends[1]:.1f})" if ends and None not in ends else ""
+            said.append(f"{row['backend']} {row['eer']:.1f}{interval}")
+    return ", ".join(said)
+
+
+def _sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the figures of one trial list can and cannot show, in plain words."""
+    first = rows[0]
+    speakers = first.get("speakers")
+    of_whom = f" of {speakers} speakers" if speakers else ""
+    said = [
+        f"{first['targets']:,} same-speaker and {first['nontargets']:,} different-speaker trials{of_whom}."
+    ]
+    if speakers and speakers < FEW_SPEAKERS:
+        said.append(f"With {speakers} speakers even the intervals are rough, and probably too narrow.")
+    if any((row["targets"], row["nontargets"]) != (first["targets"], first["nontargets"]) for row in rows):
+        said = ["The rows are not of the same trials: their figures cannot be compared."]
+    return said + [
+        f"The EER of {row['backend']} {verdict(row['paired']['eer_difference_ci'], 'the baseline')}."
+        for row in rows
+        if row["paired"]
+    ]
+
+
+def verdict(ends: Sequence[float], other: str) -> str:
+    """What the interval of a difference to ``other`` allows to say."""
+    low, high = ends
+    if high < 0:
+        return f"is below {other}'s; the interval of the difference excludes zero"
+    if low > 0:
+        return f"is above {other}'s; the interval of the difference excludes zero"
+    return f"cannot be told from {other}'s: the interval of the difference holds zero"
+
+
+def _conditions(part: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A table a condition: {name, point, rows}, a row a value and back end."""
+    names = dict.fromkeys(name for figures in part.values() for name in figures.get("conditions") or {})
+    tables = []
+    for name in names:
+        rows: list[dict[str, Any]] = [
+            {**row, "backend": key, "value": value}
+            for key, figures in part.items()
+            for value, row in (figures.get("conditions") or {}).get(name, {}).items()
+        ]
+        values = list(dict.fromkeys(row["value"] for row in rows))
+        rows.sort(key=lambda row: values.index(row["value"]))
+        tables.append({"name": name, "point": next(iter(points(rows, "min_dcf")), None), "rows": rows})
+    return tables
+
+
+def flat(value: Any, name: str = "") -> list[tuple[str, str]]:
+    """Nested mappings as (path, text) pairs; a list of ids becomes its length."""
+    if value is None or value == "" or value == {}:
+        return []
+    if isinstance(value, Mapping):
+        return [
+            pair
+            for key, part in value.items()
+            for pair in flat(part, f"{name} · {key}" if name else str(key))
+        ]
+    if isinstance(value, list | tuple | set):
+        return [(name, str(len(value)))]
+    return [(name, f"{value:g}" if isinstance(value, float) else str(value))]
+
+
+def seconds_table(seconds: Mapping[str, float]) -> list[tuple[str, float, float]]:
+    """(stage, seconds, share of the longest in percent)."""
+    longest = max(seconds.values(), default=0) or 1
+    return [(stage, value, 100 * value / longest) for stage, value in seconds.items()]

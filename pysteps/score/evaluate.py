@@ -1,0 +1,266 @@
+"""All figures of one list of scores, anybody's, ready for JSON; intervals where speakers are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..formats.errors import InputError
+from ..formats.tables import read_table
+from ..metrics import act_dcf, cllr, interval, replicate, sweep_trials
+from ..metrics.detection import check_scores, cost_weights
+from ..metrics.intervals import Cost, Replicates
+from .trials import Trials
+
+COSTS: tuple[Cost, ...] = (0.01, 0.05, 0.001)
+FEW = 30  # speakers, below which an interval is rough
+Speakers = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+def cost_of(text: str) -> Cost:
+    """``P`` or ``P,C_MISS,C_FA`` as a cost; anything else is an InputError."""
+    try:
+        numbers = [float(word) for word in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3):
+        raise InputError(f"--cost {text}: give P or P,C_MISS,C_FA, e.g. 0.01 or 0.01,10,1")
+    cost: Cost = numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1], numbers[2])
+    cost_weights(*three(cost))
+    return cost
+
+
+def three(cost: Cost) -> tuple[float, float, float]:
+    """(p_target, c_miss, c_fa) of a cost."""
+    return cost if isinstance(cost, tuple) else (cost, 1.0, 1.0)
+
+
+def name_of(cost: Cost) -> str:
+    """A cost's name in JSON: ``0.01``, or ``0.01,10,1`` where it has costs of its own."""
+    return ",".join(f"{number:g}" for number in cost) if isinstance(cost, tuple) else f"{cost:g}"
+
+
+def look_like_cosines(scores: NDArray[np.float64]) -> bool:
+    """Whether all scores lie in [-1, 1]: then they are taken as cosines, and not as likelihood ratios."""
+    known = scores[np.isfinite(scores)]
+    return bool(len(known) == 0 or np.abs(known).max() <= 1 + 1e-6)
+
+
+def figures(
+    scores: NDArray[np.float64],
+    is_target: NDArray[np.bool_],
+    *,
+    speakers: Speakers | None = None,
+    costs: Sequence[Cost] = COSTS,
+    raw: bool = False,
+    ties: str = "together",
+    likelihood_ratios: bool = False,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """EER in percent (interpolated, hull), minDCF by cost, minimum Cllr in bits; actDCF and Cllr on request.
+
+    ``scores``, ``is_target`` [N]; a dropped trial is -inf (target) or inf (non-target). ``speakers``: numbers
+    of both sides' speakers [N], for 95 % intervals by bootstrap (``..._ci``, else null). ``raw``: costs that
+    are not divided by the better of "accept all" and "reject all". ``ties``: see sweep_trials; intervals
+    keep ties together. What was not asked for is null; Cllr is null (infinite) with dropped trials.
+    """
+    lost = _dropped(scores, is_target)
+    curve = sweep_trials(scores, is_target, ties=ties, infinite=True)
+    rate, threshold = curve.eer()
+    out: dict[str, Any] = {
+        "eer": 100 * rate,
+        "eer_hull": 100 * curve.eer_hull(),
+        "threshold": number(threshold),
+        "min_dcf": {name_of(cost): curve.min_dcf(*three(cost), not raw) for cost in costs},
+        "min_cllr": curve.min_cllr(),
+        **_calibrated(scores, is_target, costs, raw, likelihood_ratios),
+        "targets": int(is_target.sum()),
+        "nontargets": int((~is_target).sum()),
+        "speakers": None,
+        "dropped_trials": lost,
+    }
+    if speakers is None:
+        return out | {f"{key}_ci": None for key in _FIGURES}
+    drawn = replicate(
+        scores,
+        is_target,
+        *speakers,
+        p_targets=tuple(costs),
+        replicates=replicates,
+        seed=seed,
+        infinite=True,
+        hull=True,
+        likelihood_ratios=likelihood_ratios,
+    )
+    out["speakers"] = len(np.union1d(*speakers))
+    return out | _intervals(drawn, raw)
+
+
+_FIGURES = ("eer", "eer_hull", "min_dcf", "act_dcf", "cllr", "min_cllr")
+
+
+def number(value: float) -> float | None:
+    """For JSON, which knows no infinity."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _dropped(scores: NDArray[np.float64], is_target: NDArray[np.bool_]) -> int:
+    # An infinite score is the mark of a dropped trial only where it is wrong.
+    check_scores(scores, "trial", infinite=True)
+    infinite = np.isinf(scores)
+    sure = infinite & ((scores > 0) == is_target)
+    if sure.any():
+        said = f"{sure.sum()} scores are infinite and right: only dropped trials may be infinite, and wrong"
+        raise InputError(said, mend="give finite scores")
+    return int(infinite.sum())
+
+
+def _calibrated(
+    scores: NDArray[np.float64],
+    is_target: NDArray[np.bool_],
+    costs: Sequence[Cost],
+    raw: bool,
+    likelihood_ratios: bool,
+) -> dict[str, Any]:
+    if not likelihood_ratios:
+        return {"act_dcf": None, "cllr": None}
+    tar, non = scores[is_target], scores[~is_target]
+    act = {
+        name_of(cost): act_dcf(tar, non, *three(cost), normalised=not raw, infinite=True) for cost in costs
+    }
+    return {"act_dcf": act, "cllr": number(cllr(tar, non, infinite=True))}
+
+
+def _intervals(drawn: Replicates, raw: bool) -> dict[str, Any]:
+    def ends(values: NDArray[np.float64] | None, factor: float = 1.0) -> list[float] | None:
+        return None if values is None else [factor * end for end in interval(values)]
+
+    def by_cost(found: Mapping[Cost, NDArray[np.float64]]) -> dict[str, Any] | None:
+        return {
+            name_of(cost): ends(values, min(cost_weights(*three(cost))) if raw else 1.0)
+            for cost, values in found.items()
+        } or None
+
+    return {
+        "eer_ci": ends(drawn.eer, 100.0),
+        "eer_hull_ci": ends(drawn.eer_hull, 100.0),
+        "min_dcf_ci": by_cost(drawn.min_dcf),
+        "act_dcf_ci": by_cost(drawn.act_dcf),
+        "cllr_ci": ends(drawn.cllr),
+        "min_cllr_ci": ends(drawn.min_cllr),
+    }
+
+
+def evaluate(
+    trials: Trials,
+    scores: NDArray[np.float64],
+    *,
+    utt2spk: Mapping[str, str] | None = None,
+    likelihood_ratios: bool | None = None,
+    conditions: Mapping[str, NDArray[np.str_]] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """``figures`` (and its ``options``) of ``trials``, and of each value of ``conditions`` {name: [N]}.
+
+    ``utt2spk`` knows every id (a speaker's own name, too) and gives intervals. ``likelihood_ratios``: None
+    decides by look_like_cosines. ``notes`` say what to doubt.
+    """
+    from .judge import speaker_codes
+
+    speakers = None if utt2spk is None else speaker_codes(trials, with_speakers(trials, utt2spk))
+    if likelihood_ratios is None:
+        likelihood_ratios = not look_like_cosines(scores)
+    options |= {"likelihood_ratios": likelihood_ratios}
+    out = figures(scores, trials.is_target, speakers=speakers, **options)
+    notes = []
+    if not likelihood_ratios:
+        notes.append("no actDCF and Cllr: the scores are not taken as log likelihood ratios (--llr yes)")
+    if out["speakers"] is not None and out["speakers"] < FEW:
+        notes.append(f"{out['speakers']} speakers: below {FEW} the intervals are rough")
+    if out["dropped_trials"]:
+        notes.append(f"{out['dropped_trials']} trials of dropped utterances, counted as wrong")
+    tables = {
+        name: _by_value(values, scores, trials.is_target, speakers, options)
+        for name, values in (conditions or {}).items()
+    }
+    return {**out, "trials": len(trials), "notes": notes, "conditions": tables}
+
+
+def _by_value(
+    values: NDArray[np.str_],
+    scores: NDArray[np.float64],
+    label: NDArray[np.bool_],
+    speakers: Speakers | None,
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    # A value without both kinds of trials has counts and a note, no figures.
+    out: dict[str, Any] = {}
+    for value in np.unique(values).tolist():
+        rows = values == value
+        kind = label[rows]
+        if not kind.any() or kind.all():
+            counts = {"targets": int(kind.sum()), "nontargets": int((~kind).sum())}
+            out[value] = {**counts, "eer": None, "note": "one kind of trials only"}
+            continue
+        some = None if speakers is None else (speakers[0][rows], speakers[1][rows])
+        out[value] = figures(scores[rows], kind, speakers=some, **options)
+        if out[value]["speakers"] is not None and out[value]["speakers"] < FEW:
+            out[value]["note"] = f"below {FEW} speakers the intervals are rough"
+    return out
+
+
+def with_speakers(trials: Trials, utt2spk: Mapping[str, str]) -> dict[str, str]:
+    """``utt2spk`` with the ids of trials that are speakers' own names (enrolment by speaker)."""
+    people = set(utt2spk.values())
+    own = {one: one for one in (*trials.enrol_ids, *trials.test_ids) if one not in utt2spk and one in people}
+    return {**utt2spk, **own}
+
+
+def condition_values(
+    trials: Trials, path: Path, utt2spk: Mapping[str, str] | None, *, most: int = 8
+) -> NDArray[np.str_]:
+    """[N] what a table of utterances or speakers (utt2LABEL, utt2dur, spk2gender) says of each trial.
+
+    Labels: ``f`` where both sides have it, ``f-m`` where they differ; with more than ``most`` different
+    ones ``same`` and ``different``. Numbers: three classes with equally many trials, by the lesser side.
+    """
+    table, people = read_table(path), utt2spk or {}
+    sides = []
+    for ids, rows in ((trials.enrol_ids, trials.enrol), (trials.test_ids, trials.test)):
+        found = [table.get(one) or table.get(people.get(one, one)) for one in ids]
+        if None in found:
+            missing = ids[found.index(None)]
+            raise InputError(f"{found.count(None)} ids have no line, the first: {missing}", where=path)
+        sides.append((found, rows))
+    words = sorted({str(word) for found, _ in sides for word in found})
+    if len(words) > most:
+        numbers = _numbers(sides)
+        if numbers is not None:
+            return _thirds(numbers)
+    place = {word: code for code, word in enumerate(words)}
+    one, two = (np.array([place[str(word)] for word in found])[rows] for found, rows in sides)
+    if len(words) > most:
+        return np.where(one == two, "same", "different")
+    lesser, greater = np.minimum(one, two), np.maximum(one, two)
+    names = np.array([[a if a == b else f"{a}-{b}" for b in words] for a in words])
+    return names[lesser, greater]
+
+
+def _numbers(sides: list[tuple[list[str | None], Any]]) -> NDArray[np.float64] | None:
+    # The lesser number of each trial's two sides, None where the words are no numbers.
+    try:
+        one, two = (np.array([float(str(word)) for word in found])[rows] for found, rows in sides)
+    except ValueError:
+        return None
+    return np.minimum(one, two)
+
+
+def _thirds(values: NDArray[np.float64]) -> NDArray[np.str_]:
+    low, high = (float(edge) for edge in np.quantile(values, (1 / 3, 2 / 3)))
+    names = np.array([f"1: below {low:.4g}", f"2: {low:.4g} to {high:.4g}", f"3: {high:.4g} and above"])
+    return names[(values >= low).astype(int) + (values >= high)]

@@ -1,0 +1,118 @@
+"""Figures as tables for a terminal and rows for a RESULTS.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def _value(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _span(ends: Sequence[float | None] | None, digits: int) -> str:
+    if ends is None:
+        return ""
+    between = " to " if any(end is not None and end < 0 for end in ends) else " - "  # a minus is no dash
+    return between.join(_value(end, digits) for end in ends)
+
+
+def _figure_rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    # (name, value, interval) of every figure that is there.
+    out = [
+        ("EER %", _value(found["eer"], 3), _span(found["eer_ci"], 3)),
+        ("EER % (hull)", _value(found["eer_hull"], 3), _span(found["eer_hull_ci"], 3)),
+    ]
+    for key, name in (("min_dcf", "minDCF"), ("act_dcf", "actDCF")):
+        for cost, value in (found[key] or {}).items():
+            out.append((f"{name}({cost})", _value(value, 4), _span((found[f"{key}_ci"] or {}).get(cost), 4)))
+    for key, name in (("cllr", "Cllr"), ("min_cllr", "minCllr")):
+        if found[key] is not None:
+            out.append((name, _value(found[key], 4), _span(found[f"{key}_ci"], 4)))
+    return out
+
+
+def evaluation(found: dict[str, Any]) -> str:
+    """What ``evaluate`` found."""
+    people = "" if found["speakers"] is None else f", {found['speakers']} speakers"
+    lines = [f"{found['targets']} target and {found['nontargets']} non-target trials{people}"]
+    head = f"{'':22s} {'':>9s}" + ("" if found["eer_ci"] is None else "  95 % interval")
+    lines.append(head.rstrip())
+    lines += [f"{name:22s} {value:>9s}  {span}".rstrip() for name, value, span in _figure_rows(found)]
+    for name, values in found["conditions"].items():
+        lines += ["", _condition(name, values)]
+    return "\n".join([*lines, *(f"note: {note}" for note in found["notes"])])
+
+
+def _condition(name: str, values: dict[str, dict[str, Any]]) -> str:
+    costs = next((list(one["min_dcf"]) for one in values.values() if one.get("min_dcf")), [])[:1]
+    title = f"minDCF({costs[0]})" if costs else ""
+    lines = [f"{name:24s} {'targets':>9s} {'nontargets':>10s} {'EER %':>7s}  {'95 % interval':15s} {title}"]
+    for value, one in values.items():
+        cost = _value(one["min_dcf"][costs[0]], 4) if one.get("min_dcf") and costs else ""
+        lines.append(
+            f"  {value:22s} {one['targets']:9d} {one['nontargets']:10d} {_value(one['eer'], 2):>7s}  "
+            f"{_span(one.get('eer_ci'), 2):15s} {cost:{len(title)}s} {one.get('note', '')}".rstrip()
+        )
+    return "\n".join(lines)
+
+
+def chosen(found: dict[str, Any]) -> str:
+    """What ``threshold`` found."""
+    aim = found["asked"]
+    wish = (
+        f"false-alarm rate {aim:g}"
+        if found["criterion"] == "p_fa"
+        else f"cost {aim[0]:g},{aim[1]:g},{aim[2]:g}"
+    )
+    lines = [f"{wish}: accept from {found['threshold']:.6g} on"]
+    for key, name in (("p_miss", "misses"), ("p_fa", "false alarms")):
+        low, high = found[f"{key}_ci"]
+        lines.append(f"{name:14s} {100 * found[key]:8.3f} %   {100 * low:.3f} - {100 * high:.3f}")
+    if found["cost"] is not None:
+        lines.append(f"{'cost':14s} {found['cost']:8.4f}     {_span(found['cost_ci'], 4)}")
+    lines.append(f"{found['level']:.0%} intervals: {found['interval']}")
+    return "\n".join([*lines, *(f"note: {note}" for note in found["notes"])])
+
+
+def side_by_side(found: dict[str, Any]) -> str:
+    """What ``compare`` found: a table a list of trials, and each system against the first."""
+    blocks = []
+    for name, systems in found["trials"].items():
+        lines = [f"{name}", f"  {'system':40s} {'EER %':>7s}  {'95 % interval':15s} {'minDCF(0.01)':>12s}"]
+        for system, one in systems.items():
+            cost = one["min_dcf"].get("0.01")
+            lines.append(
+                f"  {system:40s} {one['eer']:7.2f}  {_span(one['eer_ci'], 2):15s} {_value(cost, 3):>12s}"
+            )
+        blocks.append("\n".join(lines))
+        pairs = found["differences"].get(name, {})
+        if pairs:
+            lines = [
+                f"  {'EER against ' + found['against'][name]:40s} {'points':>7s}  {'95 % interval':15s} ratio"
+            ]
+            for system, one in pairs.items():
+                lines.append(
+                    f"  {system:40s} {one['eer_difference']:+7.2f}  {_span(one['eer_difference_ci'], 2):15s} "
+                    f"{_value(one['eer_ratio'], 2)} ({_span(one['eer_ratio_ci'], 2)})"
+                )
+            blocks.append("\n".join(lines))
+    return "\n\n".join([*blocks, *(f"note: {note}" for note in found["notes"])])
+
+
+def rows(found: dict[str, Any]) -> str:
+    """Rows of a Markdown table, a back end of a list of trials each, ready for a RESULTS.md."""
+    lines = [
+        "| system | trials | back end | EER % (95 %) | minDCF(0.01) (95 %) | Cllr | trials, speakers |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for system in found["systems"]:
+        for name, backs in system["trials"].items():
+            for back, one in backs.items():
+                rate = f"{one['eer']:.2f} ({_span(one['eer_ci'], 2)})"
+                cost = f"{_value(one['min_dcf'].get('0.01'), 3)}"
+                cost += f" ({_span((one.get('min_dcf_ci') or {}).get('0.01'), 3)})"
+                size = f"{one['targets']} + {one['nontargets']}, {one['speakers']}"
+                words = (system["name"], name, back, rate, cost, _value(one.get("cllr"), 3), size)
+                lines.append(f"| {' | '.join(words)} |")
+    return "\n".join(lines)

@@ -1,0 +1,126 @@
+"""RESULTS.md's rows and the page that sets systems side by side."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+
+from pysteps.formats.errors import InputError
+from pysteps.report import render, render_comparison, result_rows, update_results
+from pysteps.report.rows import HEADER
+
+FIGURES = {
+    "eer": 7.654,
+    "eer_ci": [6.01, 9.02],
+    "min_dcf": {"0.01": 0.511, "0.05": 0.311},
+    "min_dcf_ci": {"0.01": [0.4, 0.6]},
+    "targets": 1234,
+    "nontargets": 56789,
+    "speakers": 18,
+    "threshold": 0.3,
+}
+RATIOS = {"cllr": 0.2564, "cllr_ci": [0.2, 0.3], "act_dcf": {"0.01": 0.62}}
+POINTS = np.column_stack([np.linspace(1, 0, 20), np.linspace(0, 1, 20) ** 2])
+
+
+def of(tag: str, **more) -> dict:
+    return {"recipe": "mini", "model": {"tag": tag}, "trials": {"eval": {"cosine": FIGURES, **more}}}
+
+
+def test_a_row_has_the_figures_with_their_intervals():
+    rows = result_rows(of("a|b", plda={**FIGURES, **RATIOS}))
+    assert rows[0] == (
+        "| mini | a\\|b | eval | plda | 7.65 (6.01–9.02) | 0.511 (0.400–0.600) | 0.311 | 0.620 "
+        "| 0.256 (0.200–0.300) | 1234 + 56789 | 18 |"
+    )
+    assert " | 0.311 |  |  | 1234" in rows[1]  # cosine has no likelihood ratios
+    assert rows[1].count(" | ") == HEADER.count(" | ")
+
+
+def test_a_run_replaces_its_own_rows_only(tmp_path):
+    path = tmp_path / "RESULTS.md"
+    for tag in ("one", "two", "three"):
+        update_results(path, of(tag, baseline=FIGURES))
+    path.write_text(path.read_text() + "\nA remark.\n")
+    better = copy.deepcopy(of("two"))
+    better["trials"]["eval"]["cosine"]["eer"] = 1.0
+    update_results(path, better)
+    lines = path.read_text().splitlines()
+    rows = [line for line in lines if line.startswith("| mini")]
+    assert [row.split(" | ")[1] for row in rows] == ["one", "one", "two", "three", "three"]
+    assert "| 1.00 (6.01–9.02) |" in rows[2]
+    assert lines[0] == "# Results" and lines[-1] == "A remark." and lines.count(HEADER) == 1
+
+
+def test_writing_twice_changes_nothing(tmp_path):
+    path = tmp_path / "RESULTS.md"
+    update_results(path, of("one"))
+    first = path.read_bytes()
+    update_results(path, of("one"))
+    assert path.read_bytes() == first
+
+
+def test_a_file_without_the_table_gets_it_at_its_end(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text("# Mine\n\n| other | table |\n|---|---|\n| mini | one |\n")
+    update_results(path, of("one"))
+    text = path.read_text()
+    assert text.startswith("# Mine\n\n| other | table |\n|---|---|\n| mini | one |\n\n" + HEADER)
+
+
+def test_systems_stand_side_by_side(tmp_path):
+    out = tmp_path / "compare.html"
+    systems = {"one": of("one", baseline=FIGURES), "two <2>": of("two")}
+    det = {name: {"eval": {"cosine": POINTS}} for name in systems}
+    paired = {"eer_difference": 1.5, "eer_difference_ci": [0.5, 2.5], "eer_ratio": None}
+    difference = {"trials": "eval", "first": "one · cosine", "second": "two <2> · cosine", **paired}
+    render_comparison(systems, out, det=det, differences=[difference])
+    text = out.read_text()
+    for said in ("one · baseline", "two &lt;2&gt; · cosine", "+1.50", "+0.50 to +2.50", "∞"):
+        assert said in text
+    assert "is above two &lt;2&gt; · cosine" in text and "EER − baseline" not in text
+    assert text.count("<img") == 1 and out.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_back_ends_can_be_chosen(tmp_path):
+    out = tmp_path / "compare.html"
+    render_comparison({n: of(n, plda=FIGURES) for n in "ab"}, out, backends=["plda"])
+    text = out.read_text()
+    assert "a · plda" in text and "cosine</td>" not in text and not out.with_suffix(".png").exists()
+    with pytest.raises(InputError, match="no system has the back end pdla: known are cosine, plda"):
+        render_comparison({n: of(n, plda=FIGURES) for n in "ab"}, out, backends=["pdla"])
+
+
+def test_what_cannot_be_compared_is_refused_or_said(tmp_path):
+    out = tmp_path / "compare.html"
+    with pytest.raises(InputError, match="needs two"):
+        render_comparison({"a": of("a")}, out)
+    with pytest.raises(InputError, match="no trial list in common"):
+        render_comparison({"a": of("a"), "b": {"trials": {"test": {"cosine": FIGURES}}}}, out)
+    fewer = {"trials": {"eval": {"cosine": {**FIGURES, "targets": 5}}}}
+    render_comparison({"a": of("a"), "b": fewer}, out)
+    assert "not of the same trials" in out.read_text()
+
+
+def test_conditions_have_a_table_each(tmp_path):
+    women = {**FIGURES, "eer": 3.21, "speakers": 7}
+    men = {"eer": None, "targets": 0, "nontargets": 12}
+    part = {**FIGURES, "conditions": {"gender": {"f": women, "m": men}}}
+    render({"trials": {"eval": {"cosine": part}}}, {}, [], tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "By gender" in text and "3.21" in text and "0 + 12" in text
+
+
+def test_operating_points_of_any_cost_have_a_column(tmp_path):
+    figures = {**FIGURES, "min_dcf": {"0.05,10,1": 0.345, "0.01": 0.5}}
+    render({"trials": {"eval": {"mine": figures}}}, {}, [], tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "p = 0.05, costs 10 : 1" in text and "0.345" in text
+
+
+def test_calibrated_scores_have_a_table(tmp_path):
+    render({"trials": {"eval": {"plda": {**FIGURES, **RATIOS}}}}, {}, [], tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "0.256" in text and "0.200 to 0.300" in text and "0.620" in text and "Cllr, actDCF" in text
