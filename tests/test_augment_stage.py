@@ -143,6 +143,17 @@ def test_what_is_written_is_what_would_be_read(fresh: Any) -> None:
             np.testing.assert_allclose(samples, wanted, atol=0.6 / 32768)
 
 
+@pytest.mark.parametrize("materialise", ["none", "flac"])
+def test_a_copy_is_read_as_it_lies_there_whatever_the_run_asks_for(fresh: Any, materialise: str) -> None:
+    run = fresh("noise", materialise=materialise)
+    do(stage, run)
+    wanted = utterances(run, "train_noise")
+    other = {**run.options["augment"], "materialise": "flac" if materialise == "none" else "none"}
+    found = utterances(replace(run, options={**run.options, "augment": other}), "train_noise")
+    for utt, samples in wanted.items():
+        np.testing.assert_array_equal(found[utt], samples)
+
+
 def test_an_utterance_that_a_copy_has_not_is_named(fresh: Any) -> None:
     run = fresh("noise")
     do(stage, run)

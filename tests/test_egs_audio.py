@@ -156,7 +156,8 @@ def test_copies_are_cut_too_and_their_clipped_samples_counted(
 ) -> None:
     run = tiny_run(tmp_path, "--augment.kinds", "[volume]")
     utts, audio = read_table(run.data / "train" / "utt2spk"), read_table(run.audio_scp("train"))
-    chain = {utt: json.dumps({"of": utt, "chain": [{"kind": "volume", "gain_db": 20.0}]}) for utt in utts}
+    louder = [{"kind": "volume", "gain_db": 20.0}]
+    chain = {utt: json.dumps({"of": utt, "chain": louder, "written": False}) for utt in utts}
     for name, table in (("utt2spk", utts), ("wav.scp", audio), ("augment", chain)):
         write_table(run.data / "train_volume" / name, {f"{utt}-volume": table[utt] for utt in utts})
     for name in ("vad.scp", "utt2num_voiced"):

@@ -27,7 +27,7 @@ def test_copies_share_one_cache_and_hold_one_recording_at_a_time(
     for kind, how in chains.items():
         audio = read_table(run.audio_scp("train"))
         write_table(run.data / f"train_{kind}" / "wav.scp", audio)
-        drawn = json.dumps({"of": "", "chain": [how]})
+        drawn = json.dumps({"of": "", "chain": [how], "written": False})
         write_table(run.data / f"train_{kind}" / "augment", dict.fromkeys(audio, drawn))
         decided = read_table(run.of("vad", "train") / "vad.scp")
         write_table(run.of("vad", f"train_{kind}") / "vad.scp", decided)

@@ -91,7 +91,7 @@ def test_an_evaluation_speaker_in_training_is_refused(tmp_path: Path) -> None:
 def test_trials_in_voxcelebs_form_gzipped_and_with_a_model_called_1(tmp_path: Path) -> None:
     import gzip
 
-    data = make_set(tmp_path / "s", enrol="1 a-1 a-2\n", trials="1 b-1 nontarget\n")
+    data = make_set(tmp_path / "s", enrol="1 a-1 a-2\n", trials="1 b-1 nontarget\n1 a-2 target\n")
     with gzip.open(data.folder / "trials.vox", "wt") as handle:
         handle.write("1 a-1 a-2\n0 a-1 zz")
     with pytest.raises(InputError, match=r"trials.vox:2: the trial names zz"):

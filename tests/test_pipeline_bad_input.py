@@ -10,6 +10,7 @@ import soundfile
 
 from pysteps.audio import stage as audio
 from pysteps.formats import command
+from pysteps.formats.datadir import check, mend
 from pysteps.formats.errors import InputError
 from pysteps.formats.run import Run
 from pysteps.recipe.options import parse
@@ -108,6 +109,16 @@ def test_a_duplicate_utterance_stops_the_stage_with_file_and_line(run: Run) -> N
     (run.data / "train" / "wav.scp").write_text("\n".join([*lines, lines[0]]) + "\n")
     with pytest.raises(InputError, match=r"wav.scp:9: .* is there twice"):
         command.plan(audio, run)
+
+
+@pytest.mark.parametrize(("word", "said"), [("target", "only target"), ("nontarget", "only nontarget")])
+def test_trials_of_one_kind_alone_are_refused(run: Run, word: str, said: str) -> None:
+    data = run.set("train")
+    one, two, *_ = sorted(data.utt2spk())
+    (data.folder / "trials").write_text(f"{one} {two} {word}\n")
+    mend(data)
+    with pytest.raises(InputError, match=f"trials: {said} trials"):
+        check(data)
 
 
 def test_segments_cut_what_they_say(run: Run) -> None:

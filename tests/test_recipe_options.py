@@ -22,6 +22,10 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / "conf" / stage).mkdir(parents=True)
         (tmp_path / "conf" / stage / f"{name}.yaml").write_text("")
     (tmp_path / "egs" / "tiny" / "recipe.sh").write_text('options="--vad.smooth 7 --vad.context 3"\n')
+    (tmp_path / "conf" / "vad" / "other.yaml").write_text("mode: 3\n")
+    (tmp_path / "local").mkdir()
+    for name in ("tiny", "folder"):
+        (tmp_path / "local" / f"{name}.py").write_text("")
     return tmp_path
 
 
@@ -32,6 +36,24 @@ def test_command_line_over_recipe_over_conf(root: Path) -> None:
     assert run.options["vad"]["mode"] == 1  # conf
     assert run.options["vad"]["proportion"] == 0.12  # default
     assert run.options["models"]["feature_dim"] == 40  # follows the features
+
+
+def test_another_configuration_by_name(root: Path) -> None:
+    run = resolve(root, parse(["--recipe", "tiny", "--vad", "other", "--vad.smooth", "3"]))
+    assert (run.names["vad"], run.options["vad"]["mode"], run.options["vad"]["smooth"]) == ("other", 3, 3)
+
+
+@pytest.mark.parametrize("words", ["noise,speed0.9+reverb", "[noise,speed0.9+reverb]"])
+def test_a_list_needs_no_brackets(root: Path, words: str) -> None:
+    run = resolve(root, parse(["--recipe", "tiny", "--augment.kinds", words, "--augment.noise_snr", "1,2"]))
+    assert run.options["augment"]["kinds"] == ["noise", "speed0.9+reverb"]
+    assert list(run.options["augment"]["noise_snr"]) == [1.0, 2.0]
+
+
+def test_a_prepare_script_that_does_not_exist_is_named(root: Path) -> None:
+    (root / "egs" / "tiny" / "recipe.sh").write_text("prepare=foldr\n")
+    with pytest.raises(InputError, match="no local/foldr.py.*did you mean folder"):
+        resolve(root, parse(["--recipe", "tiny"]))
 
 
 def test_frame_geometry_is_said_once(root: Path) -> None:
@@ -53,6 +75,8 @@ def test_frame_geometry_is_said_once(root: Path) -> None:
         (["--recipe", "tiny", "--vad.mode", "loud"], "options of vad: .*mode"),
         (["--recipe", "tinny"], "no recipe tinny.*did you mean tiny"),
         (["--stage"], "--stage needs a value"),
+        (["--recipe", "tiny", "--vad", "othr"], "no vad configuration othr.*did you mean other"),
+        (["--recipe", "tiny", "--vad"], "--vad needs the name of a conf file"),
         (["stage"], "stage is no option"),
     ],
 )

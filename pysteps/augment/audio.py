@@ -21,7 +21,8 @@ from .pools import Pools, open_entry
 class Audio:
     """Samples by utterance of a recorded set or of a copy. Use as a context manager.
 
-    A copy that stage augment has written out (``materialise``) is read like a recording.
+    A copy's table ``augment`` says whether stage augment has written the audio out (``materialise``): then it
+    is read like a recording, whatever the run at hand asks for.
     """
 
     def __init__(self, run: Run, name: str) -> None:
@@ -29,10 +30,10 @@ class Audio:
         self._entries = read_table(self._scp)
         self._archive = Archive()
         self._rate: int = run.options["audio"]["sample_rate"]
-        virtual = name in run.copies and run.options["augment"]["materialise"] == "none"
+        copy = name in run.copies
         self._table = run.data / name / "augment"
-        self._drawn = read_table(self._table) if virtual else {}
-        self._pools = Pools(run) if virtual else None
+        self._drawn = read_table(self._table) if copy else {}
+        self._pools = Pools(run) if copy else None
 
     def __enter__(self) -> Audio:
         return self
@@ -48,7 +49,8 @@ class Audio:
             return self.augmented(utt, [], _nothing)
         if utt not in self._drawn:
             raise InputError("no such utterance", where=self._table, utt=utt, mend="redo stage augment")
-        return self.augmented(utt, json.loads(self._drawn[utt])["chain"], self._pools.load)
+        how = json.loads(self._drawn[utt])
+        return self.augmented(utt, [] if how["written"] else how["chain"], self._pools.load)
 
     def augmented(self, utt: str, chain: Sequence[Mapping[str, Any]], load: Load) -> np.ndarray:
         """What ``chain`` makes of the recording of ``utt``; float32 [time].

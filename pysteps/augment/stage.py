@@ -173,9 +173,11 @@ def _described(run: Run, kind: str, utts: list[str]) -> Iterator[tuple[str, str]
     from .pools import Pools
 
     pools = Pools(run)
+    written = pools.options.materialise != "none"
     names, voices, text = pools.names, pools.voices, json.JSONEncoder(sort_keys=True).encode
     for utt in utts:
-        yield f"{utt}-{kind}", text({"of": utt, "chain": draw(utt, kind, pools.options, names, voices)})
+        chain = draw(utt, kind, pools.options, names, voices)
+        yield f"{utt}-{kind}", text({"of": utt, "chain": chain, "written": written})
 
 
 def _say_clipped(unit: Unit, clipped: dict[str, str], total: int) -> None:

@@ -29,7 +29,7 @@ def library() -> ModuleType:
     try:
         return importlib.import_module("pyworld")
     except ImportError:
-        mend = "pip install -r requirements/pitch.txt, or --features.pitch false"
+        mend = ". ./path.sh && pip install -r requirements/pitch.txt, or --features.pitch false"
         raise InputError("pitch needs the package pyworld", mend=mend) from None
 
 

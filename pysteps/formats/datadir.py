@@ -150,11 +150,14 @@ def _same(
 
 
 def _check_trials(path: Path, utt2spk: Mapping[str, str], models: Mapping[str, str]) -> None:
+    kinds = set()
     for number, fields in tables.read_words(path, 3):
         if fields[2] in ("target", "nontarget"):
             enrol, test = fields[:2]
+            kinds.add(fields[2] == "target")
         elif fields[0] in ("0", "1"):
             enrol, test = fields[1:]
+            kinds.add(fields[0] == "1")
         else:
             raise InputError("neither target nor nontarget", where=path, line=number)
         for utt, ok in ((enrol, enrol in utt2spk or enrol in models), (test, test in utt2spk)):
@@ -165,6 +168,12 @@ def _check_trials(path: Path, utt2spk: Mapping[str, str], models: Mapping[str, s
                     line=number,
                     mend="remove the trial or add the utterance",
                 )
+    if len(kinds) < 2:
+        raise InputError(
+            f"only {'target' if True in kinds else 'nontarget' if kinds else 'no'} trials",
+            where=path,
+            mend="error rates need trials of both kinds: two speakers, one of them with two utterances",
+        )
 
 
 def refuse_overlap(train: DataSet, others: Iterable[DataSet]) -> None:

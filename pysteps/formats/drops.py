@@ -6,6 +6,7 @@ the run that was last at work, for people.
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -43,9 +44,10 @@ def conclude_drops(run: Run, stage: str, name: str, table: Path) -> None:
     utt, reason = next(iter(dropped.items()))
     print(f"{stage} {name}: dropped {len(dropped)} of {total}, first {utt}: {reason}", file=sys.stderr)
     if share > limit:
+        enough = math.ceil(share * 1000) / 1000
         raise InputError(
             f"{len(dropped)} of {total} utterances were dropped ({share:.1%}, allowed {limit:.1%}); "
             f"first {utt}: {reason}",
             where=table,
-            mend=f"mend the recordings or allow more with --{stage}.max_dropped",
+            mend=f"mend the recordings, or allow it with --{stage}.max_dropped {enough:g}",
         )

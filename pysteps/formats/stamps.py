@@ -83,6 +83,8 @@ def _change(name: str, before: Any, after: Any) -> str:
     if isinstance(before, dict) and isinstance(after, dict):
         key = next(key for key in sorted({*before, *after}) if before.get(key) != after.get(key))
         return _change(f"{name}.{key}", before.get(key), after.get(key))
+    if isinstance(before, dict) or isinstance(after, dict):
+        return f"{name} changed"
     return f"{name}: {before} -> {after}"
 
 

@@ -18,13 +18,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..backend.backend import Backend
 from ..backend.chain import Chain
+from ..backend.line import PldaWords
 from ..backend.plda import Plda
 from ..formats.errors import InputError
 
 Singles = NDArray[np.float32]
 Floats = NDArray[np.float64]
-_PLDA = "plda"
+_MEND = "take a back end without it: transforms | cosine, or transforms | plda"
 
 
 @dataclass(frozen=True)
@@ -36,16 +38,27 @@ class Space:
 
     @staticmethod
     def load(folder: str | Path) -> Space:
-        """Read exp/TAG/backend/NAME, or what ``save`` wrote; a file that is not right is an InputError."""
-        folder = Path(folder)
-        plda = folder / _PLDA
-        return Space(Chain.load(folder), Plda.load(plda) if plda.is_file() else None)
+        """Read exp/TAG/backend/NAME, or what ``save`` wrote; a file that is not right is an InputError.
+
+        What one inner product cannot give is refused: a score normalisation, ``center set``, PLDA with
+        another normalise= or enrol= than the default. A calibration is not used: scores of people and
+        queries are the back end's own, before calibration, and a threshold is one of those.
+        """
+        found = Backend.load(folder)
+        words, usual = PldaWords.parse(found.words), PldaWords()
+        unable = [
+            *([str(found.norm)] if found.norm is not None else []),
+            *(["center set"] if any(step.words == ["set"] for step in found.chain.steps) else []),
+            *([f"normalise={words.normalise}"] if words.normalise != usual.normalise else []),
+            *([f"enrol={words.enrol}"] if words.enrol != usual.enrol else []),
+        ]
+        if unable:
+            raise InputError(f"a gallery cannot score with {', '.join(unable)}", where=folder, mend=_MEND)
+        return Space(found.chain, found.plda)
 
     def save(self, folder: str | Path) -> None:
-        """Write the back end's Kaldi files to ``folder``."""
-        if self.plda is not None:
-            self.plda.save(Path(folder) / _PLDA)
-        self.chain.save(folder)
+        """Write the back end to ``folder``, as Backend.save does."""
+        Backend(self.chain, self.plda).save(folder)
 
     def fingerprint(self) -> str:
         """A hash of all that is learned: equal for back ends that give the same scores."""

@@ -35,7 +35,7 @@ def units(run: Run) -> list[Unit]:
 
 def do(run: Run, unit: Unit) -> None:
     """Run local/NAME.py, then validate what it wrote."""
-    if not Path(run.corpus).is_dir():
+    if not run.corpus or not Path(run.corpus).is_dir():
         raise InputError(
             "no such folder", where=run.corpus or "--corpus", mend="name the corpus: ./run.sh --corpus FOLDER"
         )

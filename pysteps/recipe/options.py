@@ -30,12 +30,17 @@ FLAGS = {
 }
 
 
+# What has conf files: every stage that reads options of its own, and the architecture.
+CONFS = (*(stage for stage in STAGES if stage != "prepare"), "models")
+
+
 @dataclass
 class Chosen:
-    """What the command line said: options and flags by name, and --STAGE.key values in order."""
+    """The command line: options and flags by name, conf files by stage, --STAGE.key values in order."""
 
     values: dict[str, str] = field(default_factory=dict)
     flags: set[str] = field(default_factory=set)
+    confs: dict[str, str] = field(default_factory=dict)
     settings: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -56,6 +61,11 @@ def parse(arguments: list[str]) -> Chosen:
         name, equals, value = word[2:].partition("=")
         if name in FLAGS and not equals:
             chosen.flags.add(name)
+            continue
+        if name in CONFS:
+            if not equals and not rest:
+                raise InputError(f"--{name} needs the name of a conf file", mend=f"see conf/{name}/")
+            chosen.confs[name] = value if equals else rest.pop(0)
             continue
         if name not in HELP and "." not in name:
             known = [f"--{option}" for option in (*HELP, *FLAGS)]
@@ -92,6 +102,7 @@ def help_text() -> str:
     lines += [f"  --{name:20s} {what}" for name, what in FLAGS.items()]
     lines += [
         "",
+        "--STAGE NAME takes conf/STAGE/NAME.yaml instead of the recipe's: --vad energy --augment none.",
         "--STAGE.key value sets anything that conf/STAGE/*.yaml can set (also models: the architecture);",
         "the command line goes before the recipe, the recipe before conf/. What a recipe may set:",
         "docs/recipes.md.",

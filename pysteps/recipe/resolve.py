@@ -128,7 +128,7 @@ def _settings(chosen: Chosen, recipe: Mapping[str, str], where: Path) -> list[tu
         own = parse(shlex.split(recipe.get("options", "")))
     except ValueError as error:
         raise InputError(f"options: {error}", where=where) from error
-    if own.values or own.flags:
+    if own.values or own.flags or own.confs:
         raise InputError("options may hold --STAGE.key values only", where=where)
     return [*own.settings, *chosen.settings]
 
@@ -152,13 +152,27 @@ def _typed(stage: str, values: dict[str, Any], settings: dict[str, str]) -> dict
     try:
         parsed = parser.parse_object(values)
         if settings:
-            words = [word for key, value in settings.items() for word in (f"--{key}", value)]
+            pairs = ((f"--{key}", _listed(stage, key, value)) for key, value in settings.items())
+            words = [word for pair in pairs for word in pair]
             parsed = parser.parse_args(words, namespace=parsed)
         return asdict(OPTIONS[stage](**parsed.as_dict()))
     except InputError:
         raise
     except Exception as error:  # jsonargparse raises several kinds; its sentence is what the user needs
         raise InputError(" ".join(str(error).split()), where=f"options of {stage}") from error
+
+
+def _listed(stage: str, key: str, value: str) -> str:
+    # What stands for several may be written a,b as well as [a,b].
+    kinds = {field.name: str(field.type) for field in fields(OPTIONS[stage])}
+    several = kinds.get(key, "").startswith(("list", "tuple"))
+    return f"[{value}]" if several and not value.startswith(("[", "(")) else value
+
+
+def _check_prepare(root: Path, name: str, where: Path) -> None:
+    if not (root / "local" / f"{name}.py").is_file():
+        known = sorted(path.stem for path in (root / "local").glob("*.py") if path.stem != "__init__")
+        raise InputError(f"no local/{name}.py to prepare the corpus", where=where, mend=nearest(name, known))
 
 
 def _check_together(options: dict[str, dict[str, Any]]) -> None:
@@ -187,7 +201,8 @@ def resolve(root: Path, chosen: Chosen) -> Run:
     for option, value in _settings(chosen, recipe, folder / "recipe.sh"):
         stage, key = _check_setting(option)
         settings[stage][key] = value
-    names = {stage: recipe.get(stage, CONF.get(stage, "default")) for stage in OPTIONS if stage != "prepare"}
+    named = {**CONF, **recipe, **chosen.confs}
+    names = {stage: named.get(stage, "default") for stage in OPTIONS if stage != "prepare"}
     options: dict[str, dict[str, Any]] = {}
     for stage in OPTIONS:
         conf = (
@@ -206,6 +221,7 @@ def resolve(root: Path, chosen: Chosen) -> Run:
     if "/" in tag or tag in (".", "..", "egs"):
         raise InputError(f"--tag {tag} is no folder name")
     variables = {**VARIABLES, **recipe}
+    _check_prepare(root, variables["prepare"] or name, folder / "recipe.sh")
     run = Run(
         recipe=name,
         corpus=chosen.values.get("corpus", variables["corpus"]),
