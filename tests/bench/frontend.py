@@ -17,7 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
@@ -102,24 +102,23 @@ def main() -> None:
     torch.set_num_threads(1)
     os.chdir(REPO)
     shared = Path(sys.argv[1] if len(sys.argv) > 1 else REPO.parent / "shared/data").resolve()
-    done: Callable[[Run, str], None] = lambda run, stage: once(run, stage, run.train_set) and None  # noqa: E731
     for vad in ("energy", "webrtc"):
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(sys.stderr):
             words = ["--recipe", "librispeech", "--corpus", str(shared / "LibriSpeech"), "--work", folder]
             words += ["--vad.method", vad, "--augment.kinds", "[reverb+noise]"]
-            run = resolve(REPO, parse(words))
+            run = replace(resolve(REPO, parse(words)), eval_sets=["eval"])
             prepare(run, shared)
             quiet = contextlib.redirect_stderr(io.StringIO())
             with quiet:
-                done(run, "audio")
+                once(run, "audio", run.train_set)
             durations = read_table(run.of("audio", run.train_set) / "utt2dur").values()
             seconds = sum(map(float, durations))
             if vad == "energy":
                 print(f"{len(durations)} utterances, {seconds / 60:.1f} min, one thread")
             train, copy = run.train_set, next(iter(run.copies))
             with quiet:
-                for stage in ("vad", "augment"):
-                    done(run, stage) if stage == "vad" else once(run, stage, copy)
+                once(run, "vad", train)
+                once(run, "augment", copy)
             chain = [("audio", train), ("vad", train), ("features", train)]
             measure(f"stages 1+2+4, {vad}", seconds, chain, run)
             if vad == "energy":
