@@ -246,6 +246,8 @@ def _recipe(root: Path, text: str) -> Path:
         (root / "conf" / folder / f"{name}.yaml").write_text("")
     (root / "egs" / "tiny").mkdir(parents=True)
     (root / "egs" / "tiny" / "recipe.sh").write_text(text)
+    (root / "local").mkdir()
+    (root / "local" / "tiny.py").write_text("")
     return root
 
 
