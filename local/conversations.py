@@ -7,8 +7,6 @@ when, data/SET/reco2num_spk how many. The training set is that of egs/mini, so t
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,9 +19,9 @@ from pysteps.audio.filters import resample, to_int16, trim_silence
 from pysteps.audio.read import read_audio
 from pysteps.diarize.turns import Turn, write_rttm
 from pysteps.formats.atomic import replacing
-from pysteps.formats.errors import guarded
 from pysteps.formats.rng import generator
 from pysteps.formats.tables import write_table
+from pysteps.prepare.script import main
 
 RATE = 16000
 COUNT, SECONDS = 12, 60.0  # conversations a set, and how long each gets at least
@@ -100,15 +98,5 @@ def prepare(corpus: Path, data: Path, seed: int) -> None:
         write_conversations(corpus, data / name, rows[name], seed)
 
 
-def main() -> None:
-    """``python local/conversations.py --corpus egs/mini/corpus --data FOLDER``."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    guarded(lambda: prepare(Path(os.path.abspath(options.corpus)), options.data, options.seed))
-
-
 if __name__ == "__main__":
-    main()
+    main(prepare, __doc__)

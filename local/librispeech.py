@@ -9,18 +9,17 @@ share a session, so figures are optimistic.
 
 from __future__ import annotations
 
-import argparse
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local.augmentation import prepare_pools
 from pysteps.audio.read import duration
 from pysteps.formats.atomic import write_text
-from pysteps.formats.errors import InputError, guarded
+from pysteps.formats.errors import InputError
 from pysteps.formats.rng import generator
 from pysteps.formats.tables import invert, write_table
+from pysteps.prepare.script import main
 
 TRAIN, TEST = "train-clean-100", "test-other"
 DEV_SPEAKERS, EVAL_SPEAKERS = 20, 50
@@ -135,15 +134,5 @@ def prepare(corpus: Path, data: Path, seed: int) -> None:
     prepare_pools(Path("egs/mini/corpus"), data, seed)
 
 
-def main() -> None:
-    """``python local/librispeech.py --corpus FOLDER --data FOLDER``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    guarded(lambda: prepare(Path(os.path.abspath(options.corpus)), options.data, options.seed))
-
-
 if __name__ == "__main__":
-    main()
+    main(prepare, __doc__)

@@ -7,17 +7,16 @@ three trial lists: all pairs, pairs within a package, and pairs within a package
 
 from __future__ import annotations
 
-import argparse
 import csv
-import os
 from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 
 from local.augmentation import place, prepare_pools
 from pysteps.formats.atomic import write_text
-from pysteps.formats.errors import InputError, guarded
+from pysteps.formats.errors import InputError
 from pysteps.formats.tables import invert, write_table
+from pysteps.prepare.script import main
 
 SETS = ("train", "dev", "eval")
 
@@ -71,15 +70,5 @@ def prepare(corpus: Path, data: Path, seed: int) -> None:
     prepare_pools(corpus, data, seed)
 
 
-def main() -> None:
-    """``python local/mini.py --corpus FOLDER --data FOLDER``."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    guarded(lambda: prepare(Path(os.path.abspath(options.corpus)), options.data, options.seed))
-
-
 if __name__ == "__main__":
-    main()
+    main(prepare, __doc__)

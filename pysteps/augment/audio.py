@@ -22,10 +22,10 @@ class Audio:
     """Samples by utterance of a recorded set or of a copy. Use as a context manager.
 
     A copy's table ``augment`` says whether stage augment has written the audio out (``materialise``): then it
-    is read like a recording, whatever the run at hand asks for.
+    is read like a recording, whatever the run at hand asks for. ``pools``: to be shared by several sets.
     """
 
-    def __init__(self, run: Run, name: str) -> None:
+    def __init__(self, run: Run, name: str, pools: Pools | None = None) -> None:
         self._scp = run.audio_scp(name)
         self._entries = read_table(self._scp)
         self._archive = Archive()
@@ -33,7 +33,7 @@ class Audio:
         copy = name in run.copies
         self._table = run.data / name / "augment"
         self._drawn = read_table(self._table) if copy else {}
-        self._pools = Pools(run) if copy else None
+        self._pools = (pools or Pools(run)) if copy else None
 
     def __enter__(self) -> Audio:
         return self

@@ -16,15 +16,6 @@ from ..formats.tables import read_table
 from .cut import ChunkGeometry, voiced_samples
 
 
-class _Sharing(Audio):
-    """Audio of a set that draws from ``pools``: each of several copies would keep recordings of its own."""
-
-    def __init__(self, run: Run, name: str, pools: Pools) -> None:
-        super().__init__(run, name)
-        if self._pools is not None:
-            self._pools = pools
-
-
 class VoicedAudio:
     """The voiced audio of several sets by utterance, augmented copies too. Use as a context manager.
 
@@ -34,7 +25,7 @@ class VoicedAudio:
     def __init__(self, run: Run, sets: Sequence[str], geometry: ChunkGeometry) -> None:
         self._run, self._geometry, self._archive = run, geometry, Archive(keep=64)
         pools = Pools(run)
-        self._audio = {name: _Sharing(run, name, pools) for name in sets}
+        self._audio = {name: Audio(run, name, pools) for name in sets}
         self._vad = {name: read_table(run.of("vad", name) / "vad.scp") for name in sets}
         self._latest: tuple[tuple[str, str], np.ndarray, np.ndarray] | None = None
 

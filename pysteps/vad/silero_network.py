@@ -106,7 +106,12 @@ def _weights() -> dict[str, torch.Tensor]:
     import onnx
     from onnx import numpy_helper
 
-    graph = onnx.load(str(path), load_external_data=False).graph
+    try:
+        graph = onnx.load(str(path), load_external_data=False).graph
+    except Exception as error:  # protobuf has its own exception classes for a broken file
+        raise InputError(f"cannot be read: {error}", where=path, mend=_MEND) from None
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in graph.initializer):
+        raise InputError("weights in other files, which version 6 has not", where=path, mend=_MEND)
     arrays = {
         tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer
     }
