@@ -301,3 +301,11 @@ def test_audio_that_cannot_be_read_is_no_fault_of_an_utterance(tmp_path: Path) -
     write_table(run.of("audio", "dev") / "wav.scp", {**scp, **writer.scp})
     with pytest.raises(InputError, match="a1: audio of 8000 Hz where the run has 16000 Hz"):
         features(run)
+
+
+def test_egs_of_audio_need_no_features_of_copies(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.options["augment"]["kinds"] = ["noise"]
+    assert [unit.name for unit in stage.units(run)] == ["train", "dev", "train_noise"]
+    run.options["egs"]["kind"] = "audio"
+    assert [unit.name for unit in stage.units(run)] == ["train", "dev"]

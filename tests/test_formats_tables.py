@@ -187,6 +187,15 @@ def test_stamp_says_why_it_is_stale(tmp_path: Path) -> None:
     assert unit.stale().endswith("table is missing")
 
 
+def test_of_nested_options_the_one_that_changed_is_named(tmp_path: Path) -> None:
+    unit = unit_of(tmp_path, contract={"vad": {"mode": 1, "smooth": 5}}, egs={"factor": 1})
+    tables.write_table(tmp_path / "out" / "table", {"a": "1"})
+    unit.done()
+    other = unit_of(tmp_path, contract={"vad": {"mode": 2, "smooth": 5}}, egs={"factor": 1})
+    assert other.stale() == "contract.vad.mode: 1 -> 2"
+    assert unit_of(tmp_path, contract={"vad": {"mode": 1, "smooth": 5}}).stale() == "egs changed"
+
+
 def both(unit: Unit) -> list[tuple[Unit, int]]:
     return [(unit, number) for number in shards.pending(unit)]
 

@@ -13,6 +13,7 @@ from pysteps.formats import command
 from pysteps.formats.datadir import check, mend
 from pysteps.formats.errors import InputError
 from pysteps.formats.run import Run
+from pysteps.prepare import stage as prepare
 from pysteps.recipe.options import parse
 from pysteps.recipe.resolve import resolve
 from pysteps.vad import stage as vad
@@ -81,7 +82,8 @@ def test_what_cannot_be_read_is_dropped_and_named(run: Run, tmp_path: Path, kind
 
 def test_above_the_allowed_share_the_stage_fails(run: Run, tmp_path: Path) -> None:
     add(run.data / "train", {"zz-bad": (str(tmp_path / "nowhere.wav"), "zz")})
-    with pytest.raises(InputError, match=r"1 of 9 .* dropped \(11.1%, allowed 1.0%\); first zz-bad"):
+    said = r"1 of 9 .* dropped \(11.1%, allowed 1.0%\); first zz-bad.*--audio.max_dropped 0.112"
+    with pytest.raises(InputError, match=said):
         do(audio, run)
 
 
@@ -119,6 +121,12 @@ def test_trials_of_one_kind_alone_are_refused(run: Run, word: str, said: str) ->
     mend(data)
     with pytest.raises(InputError, match=f"trials: {said} trials"):
         check(data)
+
+
+def test_a_recipe_without_a_corpus_asks_for_one(run: Run) -> None:
+    object.__setattr__(run, "corpus", "")  # which as a path would be the checkout
+    with pytest.raises(InputError, match="--corpus FOLDER"):
+        prepare.do(run, prepare.units(run)[0])
 
 
 def test_segments_cut_what_they_say(run: Run) -> None:

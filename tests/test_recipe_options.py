@@ -39,6 +39,8 @@ def test_command_line_over_recipe_over_conf(root: Path) -> None:
 
 
 def test_another_configuration_by_name(root: Path) -> None:
+    with open(root / "egs" / "tiny" / "recipe.sh", "a") as recipe:
+        recipe.write("vad=webrtc\n")  # the command line goes before the recipe
     run = resolve(root, parse(["--recipe", "tiny", "--vad", "other", "--vad.smooth", "3"]))
     assert (run.names["vad"], run.options["vad"]["mode"], run.options["vad"]["smooth"]) == ("other", 3, 3)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import asdict
 from pathlib import Path
 
 import kaldi_native_fbank
@@ -19,7 +20,7 @@ from pysteps.formats.errors import InputError
 from pysteps.formats.frames import FrameGeometry
 from pysteps.vad import webrtc
 from pysteps.vad.decide import decide_set, decider
-from pysteps.vad.options import METHODS, VadOptions
+from pysteps.vad.options import METHODS, VadOptions, relevant
 from pysteps.vad.windows import blocks
 
 
@@ -136,6 +137,13 @@ def test_the_tables_of_a_set(tmp_path: Path) -> None:
         "void": "0 voiced frames of 0, wanted 20",
     }
     assert kaldiio.load_mat(tables["vad.scp"]["loud"]).tolist() == [1.0] * 98
+
+
+def test_a_decision_depends_on_its_own_methods_options_alone() -> None:
+    options = {**asdict(VadOptions(method="energy")), "mode": 3, "silero_threshold": 0.9}
+    assert relevant(options) == relevant(asdict(VadOptions(method="energy")))
+    assert relevant({**options, "context": 5}) != relevant(options)
+    assert relevant({**options, "min_voiced": 5}) != relevant(options)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -180,6 +180,32 @@ def test_a_missing_package_is_named(missing: str, monkeypatch: pytest.MonkeyPatc
         silero_network.load()
 
 
+@pytest.mark.parametrize("kind", ["damaged", "elsewhere"])
+def test_a_file_that_is_not_the_networks_is_refused(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights "elsewhere" would be read from any file that the entry names."""
+    import onnx
+
+    path = tmp_path / silero_network.FILE
+    path.parent.mkdir(parents=True)
+    (tmp_path / "secret").write_bytes(bytes(4))
+    tensor = onnx.TensorProto(name="output.weight", data_type=1, dims=[1])
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=str(tmp_path / "secret"))
+    model = onnx.ModelProto(graph=onnx.GraphProto(initializer=[tensor]))
+    path.write_bytes(model.SerializeToString() if kind == "elsewhere" else b"\xff" * 50)
+    spec = ModuleType("spec")
+    spec.submodule_search_locations = [str(tmp_path)]
+    monkeypatch.setattr(
+        silero_network,
+        "find_spec",
+        lambda name: spec if name == "silero_vad" else importlib.util.find_spec(name),
+    )
+    with pytest.raises(InputError, match="cannot be read" if kind == "damaged" else "in other files"):
+        silero_network.load()
+
+
 @pytest.mark.parametrize("wrong", [{"threshold": 0}, {"threshold": 1}, {"hysteresis": -0.1}, {"pad_ms": -1}])
 def test_impossible_options_are_refused(network: Probabilities, wrong: dict) -> None:
     with pytest.raises(InputError):
