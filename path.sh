@@ -127,6 +127,7 @@ _timbre_path() {
     fi
     if [[ -z $venv || $venv -ef $TIMBRE_ROOT/.venv ]]; then
       venv=$TIMBRE_ROOT/.venv ours=1
+      [[ ! -L $venv ]] || { venv=$(cd "$venv" && pwd -P) && ours=''; } || return 1 # somebody else's, lent to this checkout
     fi
     if ! _timbre_fresh "$venv"; then
       if [[ $ours || -w $venv ]]; then

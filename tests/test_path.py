@@ -131,6 +131,19 @@ def test_an_active_environment_is_used_and_provided(tree: Tree, tmp_path: Path) 
     assert tree.calls() == []
 
 
+def test_an_environment_lent_by_a_link_is_used_and_never_made_anew(tree: Tree, tmp_path: Path) -> None:
+    tree.source()
+    lender = tmp_path / "lender"
+    (tree.root / ".venv").rename(lender)
+    (lender / ".timbre").write_text(f"{lender}\n# none\n")
+    (tree.root / ".venv").symlink_to(lender)
+    tree.calls()
+    lent = tree.source("command -v python")
+    assert (lent.stderr, lent.stdout.strip(), tree.calls()) == ("", str(lender / "bin" / "python"), [])
+    (lender / ".timbre").unlink()  # an interrupted installation of somebody else's is not swept away
+    assert tree.source().returncode == 0 and tree.calls() == ["pip"]
+
+
 def test_an_old_python_is_refused_with_the_packages_to_install(tree: Tree) -> None:
     done = tree.source("echo on", STUB_OLD="1")
     assert done.returncode != 0 and done.stdout == ""
