@@ -105,8 +105,8 @@ def write_trials(path: Path, utts: Sequence[str]) -> None:
     write_text(path, "".join(lines))
 
 
-def prepare(corpus: Path, data: Path, seed: int) -> None:
-    """Write data/{train,dev,eval,test-other} and the pools that augmentation draws from."""
+def prepare_sets(corpus: Path, data: Path, seed: int, prefix: str = "") -> None:
+    """Write data/{train,dev,eval,test-other}, their names behind ``prefix``."""
     genders = read_genders(corpus)
     by_speaker: dict[str, list[Path]] = {}
     for file in sorted((corpus / TRAIN).glob("*/*/*.flac")):
@@ -127,10 +127,16 @@ def prepare(corpus: Path, data: Path, seed: int) -> None:
         raise InputError(f"speaker {unknown[0]} is not listed", where=corpus / "SPEAKERS.TXT")
     for name, speakers in split(sorted(by_speaker), genders, seed).items():
         files = sorted(file for speaker in speakers for file in by_speaker[speaker])
-        utts = write_set(data / name, files, genders)
+        utts = write_set(data / f"{prefix}{name}", files, genders)
         if name != "train":
-            write_trials(data / name / "trials", utts)
-    write_trials(data / TEST / "trials", write_set(data / TEST, tests, genders))
+            write_trials(data / f"{prefix}{name}" / "trials", utts)
+    folder = data / f"{prefix}{TEST}"
+    write_trials(folder / "trials", write_set(folder, tests, genders))
+
+
+def prepare(corpus: Path, data: Path, seed: int) -> None:
+    """Write data/{train,dev,eval,test-other} and the pools that augmentation draws from."""
+    prepare_sets(corpus, data, seed)
     prepare_pools(Path("egs/mini/corpus"), data, seed)
 
 

@@ -47,9 +47,10 @@ def write_set(corpus: Path, folder: Path, rows: list[dict[str, str]], genders: M
     write_table(folder / "spk2utt", invert(utt2spk))
     write_table(folder / "spk2gender", {who: genders[who] for who in utt2spk.values()})
     write_table(folder / "utt2package", package)
-    if folder.name == "dev":
+    split = folder.name.rpartition("-")[2]
+    if split == "dev":
         write_trials(folder / "trials", utt2spk, utt2spk, lambda utt: None)
-    if folder.name == "eval":
+    if split == "eval":
         write_trials(folder / "trials.all", utt2spk, utt2spk, lambda utt: None)
         write_trials(folder / "trials.package", utt2spk, utt2spk, lambda utt: package[utt])
         write_trials(
@@ -57,16 +58,22 @@ def write_set(corpus: Path, folder: Path, rows: list[dict[str, str]], genders: M
         )
 
 
-def prepare(corpus: Path, data: Path, seed: int) -> None:
-    """Write data/{train,dev,eval,noise,music,rirs}."""
+def prepare_sets(corpus: Path, data: Path, prefix: str = "") -> None:
+    """Write data/{train,dev,eval}, their names behind ``prefix``."""
     people = {row["speaker"]: row for row in read_tsv(corpus / "speakers.tsv")}
     genders = {name: row["gender"] for name, row in people.items()}
     rows = read_tsv(corpus / "utterances.tsv")
     for name in SETS:
         mine = [row for row in rows if people[row["utterance"].rpartition("-")[0]]["split"] == name]
-        write_set(corpus, data / name, mine, genders)
+        folder = data / f"{prefix}{name}"
+        write_set(corpus, folder, mine, genders)
         speakers = {row["utterance"].rpartition("-")[0] for row in mine}
-        print(f"{data / name}: {len(mine)} utterances of {len(speakers)} speakers", flush=True)
+        print(f"{folder}: {len(mine)} utterances of {len(speakers)} speakers", flush=True)
+
+
+def prepare(corpus: Path, data: Path, seed: int) -> None:
+    """Write data/{train,dev,eval,noise,music,rirs}."""
+    prepare_sets(corpus, data)
     prepare_pools(corpus, data, seed)
 
 
