@@ -19,7 +19,7 @@ from pysteps.formats.run import Run
 from pysteps.metrics import cllr, eer
 from pysteps.recipe.options import parse
 from pysteps.recipe.resolve import resolve
-from pysteps.score import read_trials
+from pysteps.score import compare, read_scores, read_trials
 from pysteps.score import stage as score
 from pysteps.score.enrol import Enrolment
 
@@ -161,6 +161,7 @@ def test_scores_are_judged_as_they_are_and_ratios_calibrated(run: Run) -> None:
     for back in ("mine", "normed"):
         assert figures[back]["calibrated"] and 0 < figures[back]["cllr"] < 1
         assert "eer_difference" in figures[back]["against_baseline"]
+        assert "cllr_difference" in figures[back]["against_baseline"]
         raw, llr = (
             np.array([float(line.split()[2]) for line in (unit.folder / name).read_text().splitlines()])
             for name in (back, f"{back}.calibrated")
@@ -170,6 +171,32 @@ def test_scores_are_judged_as_they_are_and_ratios_calibrated(run: Run) -> None:
         # The threshold is of the scores, not of the ratios.
         assert figures[back]["threshold"] == pytest.approx(eer(raw[target], raw[~target])[1], abs=1e-5)
         assert figures[back]["cllr"] == pytest.approx(cllr(llr[target], llr[~target]), abs=1e-5)
+
+
+def test_any_two_back_ends_have_a_paired_difference(run: Run) -> None:
+    run = _with(run, mine="center | cosine", other="center | plda", third="cosine")
+    for unit in stage.units(run):
+        stage.do(run, unit)
+        unit.done()
+    (unit, _) = score.units(run)
+    score.do(run, unit)
+    figures = json.loads((unit.folder / "result.json").read_text())
+    assert [list(figures[back].get("against", [])) for back in ("mine", "other", "third")] == [
+        [],
+        ["mine"],
+        ["mine", "other"],
+    ]
+    pair = figures["third"]["against"]["other"]
+    trials = read_trials(unit.inputs[0])
+    scores = [read_scores(unit.folder / back, trials) for back in ("third", "other")]
+    speakers = run.set("eval").utt2spk()
+    alone = compare(trials, *scores, (), speakers, 0, replicates=20)
+    assert pair["eer_difference_ci"] == pytest.approx(alone["eer_difference_ci"], abs=1e-6)
+    for cost, ends in alone["min_dcf_difference_ci"].items():
+        assert pair["min_dcf_difference_ci"][cost] == pytest.approx(ends, abs=1e-6)
+    ratios = [read_scores(unit.folder / f"{back}.calibrated", trials) for back in ("third", "other")]
+    alone = compare(trials, *ratios, (), speakers, 0, replicates=20, likelihood_ratios=True)
+    assert pair["cllr_difference_ci"] == pytest.approx(alone["cllr_difference_ci"], abs=1e-5)
 
 
 def test_models_do_not_count_in_the_mean_of_a_set(run: Run) -> None:

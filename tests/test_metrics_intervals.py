@@ -15,7 +15,7 @@ from pysteps.metrics import (
     interval,
     min_cllr,
     min_dcf,
-    paired_eer,
+    paired,
     replicate,
 )
 
@@ -105,8 +105,8 @@ def test_replicates_without_a_kind_of_trial_are_nan():
 
 def test_a_system_does_not_differ_from_itself():
     drawn = replicate(*_trials(5), replicates=50).eer
-    paired = paired_eer(drawn, drawn, (0.2, 0.2))
-    assert paired == (0.0, (0.0, 0.0), 1.0, (1.0, 1.0))
+    found = paired(drawn, drawn, (0.2, 0.2))
+    assert found == (0.0, (0.0, 0.0), 1.0, (1.0, 1.0))
 
 
 def test_pairing_sees_a_difference_that_single_intervals_hide():
@@ -116,8 +116,8 @@ def test_pairing_sees_a_difference_that_single_intervals_hide():
     one, two = (replicate(part, label, a, b, replicates=300).eer for part in (scores, worse))
     rates = tuple(eer(part[label], part[~label]).rate for part in (scores, worse))
     assert interval(one)[1] > interval(two)[0]
-    assert paired_eer(one, two, rates).difference_ci[1] < 0
-    assert paired_eer(one, two, rates).ratio_ci[1] < 1
+    assert paired(one, two, rates).difference_ci[1] < 0
+    assert paired(one, two, rates).ratio_ci[1] < 1
 
 
 def test_labels_that_contradict_speakers_are_refused():

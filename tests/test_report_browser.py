@@ -102,6 +102,14 @@ class Browser:
         self.into.close()
 
 
+DIFFERENCES = {
+    "min_dcf_difference": {"0.01": -0.123},
+    "min_dcf_difference_ci": {"0.01": [-0.2, -0.1]},
+    "cllr_difference": 0.234,
+    "cllr_difference_ci": [0.123, 0.345],
+}
+
+
 def results(rng):
     """Three back ends on two lists, names as long as real ones, and every optional picture."""
     label = np.arange(600) < 200
@@ -112,7 +120,11 @@ def results(rng):
     llr = {"cllr": 0.5, "min_cllr": 0.4, "act_dcf": {"0.01": 0.8, "0.05": 0.6}}
     part = {
         "plda": {**figures, **llr, "against_baseline": {**paired, "eer_ratio_ci": [0.3, 0.6]}},
-        "cosine-as-norm-300-cohort-of-speakers": {**figures, "conditions": {"gender": {"female": figures}}},
+        "cosine-as-norm-300-cohort-of-speakers": {
+            **figures,
+            "conditions": {"gender": {"female": figures}},
+            "against": {"plda": {**paired, **DIFFERENCES}},
+        },
         "baseline": figures,
     }
     scores = rng.normal(np.where(label, 2.0, -2.0), 2.0)

@@ -10,6 +10,7 @@ import pytest
 
 from pysteps.formats.errors import InputError
 from pysteps.report import render
+from pysteps.report.tables import seconds_table
 
 FIGURES = {
     "eer": 7.654,
@@ -68,6 +69,12 @@ def test_baseline_comes_after_the_model(page):
 def test_dropped_counts_and_seconds_are_told(page):
     assert re.search(r"eval · vad</td><td>3<", page)
     assert "1 h 06 min" in page and "12.3 s" in page
+
+
+def test_the_time_of_each_stage_stands_in_the_stages_order():
+    found = seconds_table({"backend": 2.0, "zoo": 1.0, "train": 40.0, "prepare": 10.0})
+    assert [stage for stage, *_ in found] == ["prepare", "train", "backend", "zoo"]
+    assert found[0] == ("prepare", 10.0, 25.0) and found[3] == ("zoo", 1.0, 2.5)
 
 
 def test_what_the_figure_can_show_is_said(page):

@@ -124,3 +124,24 @@ def test_calibrated_scores_have_a_table(tmp_path):
     render({"trials": {"eval": {"plda": {**FIGURES, **RATIOS}}}}, {}, [], tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     assert "0.256" in text and "0.200 to 0.300" in text and "0.620" in text and "Cllr, actDCF" in text
+
+
+def test_back_ends_stand_against_the_first_and_nothing_else(tmp_path):
+    pair = {"eer_difference": -2.22, "eer_difference_ci": [-3.33, -1.11], "eer_ratio": None}
+    pair |= {"min_dcf_difference": {"0.01": -0.123}, "min_dcf_difference_ci": {"0.01": [-0.2, -0.1]}}
+    pair |= {"cllr_difference": None, "cllr_difference_ci": None, "act_dcf_difference": None}
+    far = {**pair, "eer_difference": 5.55, "eer_difference_ci": [-0.5, 9.9]}
+    part = {
+        "mine": {**FIGURES, "against": {}},
+        "plda": {**FIGURES, "against": {"mine": pair}},
+        "other": {**FIGURES, "against": {"mine": far, "plda": {**pair, "eer_difference": 7.77}}},
+        "baseline": FIGURES,
+    }
+    render({"trials": {"eval": part}}, {}, [], tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    for said in ("Against mine", "plda − mine", "−2.22", "−3.33 to −1.11", "−0.123", "−0.200 to −0.100", "∞"):
+        assert said in text
+    assert "The EER of plda is below mine" in text and "The EER of other cannot be told from mine" in text
+    assert "7.77" not in text and "other − plda" not in text
+    render({"trials": {"eval": {"mine": part["mine"]}}}, {}, [], tmp_path / "report.html")
+    assert "Against" not in (tmp_path / "report.html").read_text()

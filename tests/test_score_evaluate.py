@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -196,3 +198,29 @@ def test_intervals_of_a_condition_are_of_its_own_trials(small):
     low = found["conditions"]["half"]["low"]
     assert low["speakers"] == 4
     assert 100 * np.nanmin(drawn) <= low["eer_ci"][0] < low["eer_ci"][1] <= 100 * np.nanmax(drawn)
+
+
+@pytest.mark.long
+def test_ten_million_trials_are_judged_in_less_than_a_gigabyte(tmp_path, repo):
+    # Every pair of 5,000 enrolment and 2,000 test ids once, scores in another order than the trials.
+    draw, width = np.random.default_rng(0), 5
+    numbers = draw.permutation(10_000_000)
+    digits = 48 + (np.arange(10_000)[:, None] // 10 ** np.arange(3, -1, -1) % 10).astype(np.uint8)
+    ids = np.concatenate([np.full((10_000, 1), ord("s"), np.uint8), digits], axis=1)
+    with open(tmp_path / "trials", "wb") as trials, open(tmp_path / "scores", "wb") as scores:
+        for handle, order in ((trials, np.arange(len(numbers))), (scores, numbers)):
+            for part in np.array_split(order, 40):
+                one, two = part // 2000, part % 2000
+                last = ids[part * 7919 % 10_000, 1:] if handle is scores else 48 + (part[:, None] % 3 == 0)
+                columns = [ids[one], ids[two], last.astype(np.uint8)]
+                blank = np.full((len(part), 1), 32, np.uint8)
+                rows = [columns[2], blank, columns[0], blank, columns[1], blank + 10 - 32]
+                handle.write(np.concatenate(rows, axis=1).tobytes())
+    assert (tmp_path / "trials").stat().st_size == 10_000_000 * (1 + 3 + 2 * width)
+    code = "import resource, sys\nfrom pysteps.score import commands\ncommands.main(sys.argv[1:])\n"
+    code += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, file=sys.stderr)"
+    words = ["evaluate", "--trials", tmp_path / "trials", "--scores", tmp_path / "scores", "--json"]
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=repo, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["trials"] == 10_000_000
+    assert int(done.stderr.split()[-1]) < 10**9

@@ -67,7 +67,7 @@ def test_plda_scores_are_the_ratio_of_each_row(normalise):
 
 
 def test_judge_has_the_shape_of_results_json(trials, scores):
-    result = judge(trials, scores, (), SPEAKER, seed=0, replicates=100)
+    result = judge(trials, scores, (), SPEAKER, seed=0, replicates=100).figures
     rate, threshold = eer(scores[trials.is_target], scores[~trials.is_target])
     assert result["eer"] == pytest.approx(100 * rate) and result["threshold"] == threshold
     assert result["eer_ci"][0] < result["eer"] < result["eer_ci"][1]
@@ -81,12 +81,12 @@ def test_trials_of_dropped_utterances_are_scored_as_wrong(trials, scores):
     scores = scores.copy()
     scores[trials.enrol == 39] = np.nan
     perfect = np.where(trials.is_target, 5.0, -5.0)
-    result = judge(trials, perfect, {IDS[39]}, SPEAKER, seed=0, replicates=50, likelihood_ratios=True)
+    result = judge(trials, perfect, {IDS[39]}, SPEAKER, seed=0, replicates=50, likelihood_ratios=True).figures
     assert result["dropped_trials"] == 39
     # 4 of 80 targets are missed at every threshold, 35 of 700 non-targets accepted: both 5 %.
     assert result["eer"] == pytest.approx(5.0)
     assert result["cllr"] is None and result["min_cllr"] > 0
-    assert judge(trials, scores, {IDS[39]}, SPEAKER, seed=0, replicates=50)["dropped_trials"] == 39
+    assert judge(trials, scores, {IDS[39]}, SPEAKER, seed=0, replicates=50).figures["dropped_trials"] == 39
     json.dumps(result, allow_nan=False)
 
 
@@ -113,14 +113,14 @@ def test_an_id_without_speaker_is_refused(trials, scores):
 
 
 def test_calibrated_figures_on_request(trials, scores):
-    result = judge(trials, 2 * scores - 2, (), SPEAKER, seed=0, replicates=50, likelihood_ratios=True)
+    result = judge(trials, 2 * scores - 2, (), SPEAKER, seed=0, replicates=50, likelihood_ratios=True).figures
     assert result["min_cllr"] < result["cllr"] < 1
     assert result["act_dcf"]["0.05"] >= result["min_dcf"]["0.05"]
 
 
 def test_compare_is_the_difference_of_two_judgements(trials, scores):
     worse = scores - 1.5 * trials.is_target
-    rates = [judge(trials, part, (), SPEAKER, seed=0, replicates=50)["eer"] for part in (scores, worse)]
+    rates = [judge(trials, x, (), SPEAKER, seed=0, replicates=50).figures["eer"] for x in (scores, worse)]
     result = compare(trials, scores, worse, (), SPEAKER, seed=0, replicates=200)
     assert result["eer_difference"] == pytest.approx(rates[0] - rates[1])
     assert result["eer_ratio"] == pytest.approx(rates[0] / rates[1])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pysteps.backend import Backend, Chain, fit_plda
-from pysteps.backend.products import pair_products, plda_pair_scores, to_unit_length
+from pysteps.backend.products import pair_products
 from pysteps.backend.scorers import plda_scores
 from pysteps.formats.errors import InputError
 from pysteps.formats.vectors import read_rows
@@ -136,11 +136,6 @@ def test_products_of_many_tiles_are_einsum_row_by_row(monkeypatch):
     assert pair_products(one, two, enrol, test).tobytes() == expected.tobytes()
 
 
-def test_unit_length_in_place_leaves_zeros():
-    rows = np.array([[3.0, 4.0], [0.0, 0.0]])
-    assert to_unit_length(rows) is rows and rows.tolist() == [[0.6, 0.8], [0.0, 0.0]]
-
-
 def test_compare_pairs_the_systems_of_finished_experiments(tmp_path, capsys):
     from pysteps.score import compare, judge
 
@@ -163,7 +158,7 @@ def test_compare_pairs_the_systems_of_finished_experiments(tmp_path, capsys):
 
         write_scores(commands_scores, trials, values)
         found[tag] = np.array(read_scores(commands_scores, trials))
-        figures = judge(trials, found[tag], (), people, 0, replicates=50)
+        figures = judge(trials, found[tag], (), people, 0, replicates=50).figures
         (folder / "results.json").write_text(json.dumps({"trials": {"eval": {"cosine": figures}}}))
         run = {key: "x" for key in ("recipe", "corpus", "prepare", "egs_tag", "train_set", "dev_set")}
         run |= {"work": str(tmp_path), "tag": tag, "eval_sets": ["eval"], "names": {}, "options": {}}
@@ -185,24 +180,21 @@ def test_compare_pairs_the_systems_of_finished_experiments(tmp_path, capsys):
     assert capsys.readouterr().out.count("\n| ") == 2
 
 
-@pytest.mark.parametrize("normalise", ["model", "simple", "none"])
-@pytest.mark.parametrize("examples", [1, [1, 3, 1, 2, 7, 1, 4, 4, 2, 1]])
-def test_plda_in_place_is_plda_scores(normalise, examples):
+@pytest.mark.parametrize("examples", [1, 2, [1, 3, 1, 2, 7, 1, 4, 4, 2, 1]])
+@pytest.mark.parametrize("columns", [False, True])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_plda_scores_are_those_of_each_pair_whatever_is_written_over(examples, columns, overwrite):
     draw = np.random.default_rng(4)
     x = draw.normal(size=(10, 5))
     plda = fit_plda(
         draw.normal(size=(60, 5)) + np.repeat(draw.normal(size=(15, 5)), 4, 0), list("abcdefghijklmno" * 4)
     )
-    pairs = np.stack(np.meshgrid(np.arange(10), np.arange(10)), -1).reshape(-1, 2)
-    expected = plda_scores(plda, x, x, pairs, examples=examples, normalise=normalise)
-    one = x.copy()
-    two = one if examples == 1 else x.copy()
-    got = plda_pair_scores(plda, one, two, *pairs.T, examples=examples, normalise=normalise)
-    np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-11)
-
-
-def test_one_matrix_cannot_serve_both_sides_of_several_utterances():
-    plda = fit_plda(np.random.default_rng(5).normal(size=(20, 3)), list("abcde" * 4))
-    x = np.eye(3)
-    with pytest.raises(InputError, match="one matrix for both sides"):
-        plda_pair_scores(plda, x, x, np.array([0]), np.array([1]), examples=2)
+    pairs = draw.integers(0, 10, (30, 2))
+    pairs[:, 0] += pairs[:, 0] == 5  # a row that no trial enrols
+    given = tuple(pairs.T) if columns else pairs
+    counts, mine = np.broadcast_to(examples, 10), x.copy()
+    got = plda_scores(plda, mine, mine, given, examples=examples, overwrite=overwrite)
+    assert overwrite or mine.tobytes() == x.tobytes()
+    for (one, two), score in zip(pairs, got, strict=True):
+        sides = (plda.project(x[[one]], counts[one]), counts[one], plda.project(x[[two]]))
+        assert score == pytest.approx(plda.log_likelihood_ratio(*sides)[0], rel=1e-9, abs=1e-10)

@@ -34,6 +34,9 @@ from .scorers import check_pairs, cosine_scores, plda_scores
 from .stats import Floats, check_vectors
 from .vectors import read_vectors
 
+Ints = NDArray[np.integer]
+_ROWS = 1 << 14  # x-vectors whose cohort scores are worked out at a time: memory
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -107,7 +110,7 @@ class Backend:
         self,
         enrol: ArrayLike,
         test: ArrayLike,
-        pairs: ArrayLike,
+        pairs: ArrayLike | tuple[Ints, Ints],
         examples: ArrayLike = 1,
         *,
         population: ArrayLike | None = None,
@@ -126,31 +129,35 @@ class Backend:
         self,
         enrol: Floats,
         test: Floats,
-        pairs: ArrayLike,
+        pairs: ArrayLike | tuple[Ints, Ints],
         examples: ArrayLike = 1,
         *,
         names: Sequence[str] | None = None,
+        overwrite: bool = False,
     ) -> Floats:
-        """``score`` of vectors that ``transform`` has done; ``names`` [m] of the rows for messages."""
+        """``score`` of vectors that ``transform`` has done; ``names`` [m] of the rows for messages.
+
+        ``pairs``: as scorers.check_pairs takes them. ``overwrite``: the vectors are not needed any more.
+        """
         index = check_pairs(pairs, len(enrol), len(test))
-        counts = np.broadcast_to(np.asarray(examples, dtype=np.int64), (len(enrol),))
+        words = PldaWords.parse(self.words)
+        behind = np.asarray(examples if words.enrol == "book" else 1, dtype=np.int64)
+        counts = np.broadcast_to(behind, (len(enrol),))
+        sides = self._sides(enrol, test, index, counts, names if enrol is test else None)
         if self.plda is None:
             scores = cosine_scores(enrol, test, index)
         else:
-            words = PldaWords.parse(self.words)
-            counts = counts if words.enrol == "book" else np.ones_like(counts)
             kind = words.normalise
-            scores = plda_scores(self.plda, enrol, test, index, examples=counts, normalise=kind)
-        if self.norm is None:
-            return scores
-        sides = self._sides(enrol, test, index, counts, names if enrol is test else None)
-        return normalise_scores(self.norm.kind, scores, index, *sides)
+            scores = plda_scores(
+                self.plda, enrol, test, index, examples=counts, normalise=kind, overwrite=overwrite
+            )
+        return scores if self.norm is None else normalise_scores(self.norm.kind, scores, index, *sides)
 
     def _sides(
         self,
         enrol: Floats,
         test: Floats,
-        index: NDArray[np.int64],
+        index: tuple[Ints, Ints],
         counts: NDArray[np.int64],
         names: Sequence[str] | None,
     ) -> list[CohortStatistics | None]:
@@ -159,12 +166,15 @@ class Backend:
         for column, (rows, unused) in enumerate(((enrol, "test"), (test, "enrol"))):
             if self.norm is None or SIDES[self.norm.kind] == unused:
                 continue
-            used = np.unique(index[:, column])
+            named = np.zeros(len(rows), bool)
+            named[index[column]] = True
             mean, deviation = np.zeros(len(rows)), np.ones(len(rows))
-            if len(used):
-                said = None if names is None else [names[row] for row in used]
-                found = self._cohort_statistics(rows[used], counts[used] if column == 0 else None, said)
-                mean[used], deviation[used] = found
+            used = np.flatnonzero(named)
+            for begin in range(0, len(used), _ROWS):
+                some = used[begin : begin + _ROWS]
+                said = None if names is None else [names[row] for row in some]
+                found = self._cohort_statistics(rows[some], counts[some] if column == 0 else None, said)
+                mean[some], deviation[some] = found
             out[column] = CohortStatistics(mean, deviation)
         return out
 

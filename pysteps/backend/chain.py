@@ -18,10 +18,11 @@ from numpy.typing import ArrayLike
 from ..formats.atomic import write_text
 from ..formats.errors import InputError
 from .kaldi_io import read_matrix, read_vector, write_matrix, write_vector
-from .stats import Floats, check_vectors
+from .stats import Floats, check_finite, check_vectors
 from .transforms import TRANSFORMS, Transform
 
 VERSION = 1
+_ROWS = 1 << 14  # vectors at a time: memory
 
 
 def _known(name: str, where: object) -> type[Transform]:
@@ -48,12 +49,24 @@ class Chain:
         ``population`` [M, D]: all vectors of the set that is scored, for ``center set``, which is refused
         without it.
         """
-        rows = check_vectors(x)
-        # Followed through the chain only where a link asks for it.
-        follow = population is not None and any(step.words == ["set"] for step in self.steps)
-        others = check_vectors(population) if follow and population is not None else None
+        if population is not None and any(step.words == ["set"] for step in self.steps):
+            return self._follow(check_vectors(x), check_vectors(population))
+        array = np.asarray(x)
+        check_finite(array)
+        out = np.empty((0, 0))
+        for begin in range(0, len(array), _ROWS):
+            rows = np.asarray(array[begin : begin + _ROWS], dtype=np.float64)
+            for step in self.steps:
+                rows = step.apply(rows)
+            if not begin:
+                out = np.empty((len(array), rows.shape[1]))
+            out[begin : begin + _ROWS] = rows
+        return out
+
+    def _follow(self, rows: Floats, others: Floats) -> Floats:
+        # The population goes through the chain too: a link asks for its mean as the ones before left it.
         for step in self.steps:
-            rows, others = step.apply(rows, others), None if others is None else step.apply(others, others)
+            rows, others = step.apply(rows, others), step.apply(others, others)
         return rows
 
     def train(self, x: ArrayLike) -> Floats:

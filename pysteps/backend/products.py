@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..formats.errors import InputError
-from .plda import Plda
 
 Floats = NDArray[np.float64]
 _PAIRS = 128  # at a time: both gathered blocks stay in the second-level cache
@@ -51,65 +50,3 @@ def _products(
         np.einsum("nd,nd->n", left[:count], right[:count], out=found[some])
     if order is not None:
         out[order] = found
-
-
-def to_unit_length(rows: Floats) -> Floats:
-    """``rows`` [N, D] scaled in place to length 1; a row of zeros stays one."""
-    length = np.sqrt(np.einsum("nd,nd->n", rows, rows))
-    rows /= np.where(length > 0, length, 1.0)[:, None]
-    return rows
-
-
-def plda_pair_scores(
-    plda: Plda,
-    one: Floats,
-    two: Floats,
-    enrol: NDArray[np.integer],
-    test: NDArray[np.integer],
-    *,
-    examples: ArrayLike = 1,
-    normalise: str = "model",
-) -> Floats:
-    """scorers.plda_scores of rows ``enrol`` and ``test`` [N], overwriting the vectors ``one`` and ``two``.
-
-    ``one`` may be ``two`` where all ``examples`` are 1: then both sides bear the root of the product's
-    weights. What is worked out beside the two matrices is a block of rows.
-    """
-    counts = np.broadcast_to(np.asarray(examples, dtype=np.int64), (len(one),))
-    kinds, kind = np.unique(counts, return_inverse=True)
-    shared = one is two
-    if shared and kinds.tolist() != [1]:
-        raise InputError("one matrix for both sides, but means of several utterances on one of them")
-    alone, psi = 1 + plda.psi, plda.psi
-    precision = 1 / (1 + psi / (kinds[:, None] * psi + 1)) - 1 / alone
-    one_term, two_term = np.empty(len(one)), np.empty((len(two), len(kinds)))
-    root = np.sqrt(psi / (psi + 1) / (1 + psi / (psi + 1)))
-    for begin in range(0, len(two), _TILE):
-        part = slice(begin, begin + _TILE)
-        rows = plda.project(two[part], 1, normalise)
-        two_term[part] = 0.5 * (rows**2 @ precision.T)
-        if shared:
-            one_term[part] = _enrolment(plda, rows, np.ones(len(rows)))[1]
-            rows *= root
-        two[part] = rows
-    if not shared:
-        for begin in range(0, len(one), _TILE):
-            part = slice(begin, begin + _TILE)
-            rows = plda.project(one[part], counts[part], normalise)
-            one[part], one_term[part] = _enrolment(plda, rows, counts[part])
-    out = pair_products(one, two, enrol, test)
-    for begin in range(0, len(out), _MANY):
-        part = slice(begin, begin + _MANY)
-        out[part] -= one_term[enrol[part]]
-        out[part] -= two_term[test[part], kind[enrol[part]]]
-    return out
-
-
-def _enrolment(plda: Plda, rows: Floats, counts: NDArray[np.integer] | Floats) -> tuple[Floats, Floats]:
-    # The factor of the test vector in the log ratio, and what the enrolment adds to it alone.
-    count = counts[:, None]
-    shrink = count * plda.psi / (count * plda.psi + 1)
-    given = 1 + plda.psi / (count * plda.psi + 1)
-    centre = shrink * rows
-    term = 0.5 * (np.log(given) - np.log(1 + plda.psi) + centre**2 / given).sum(axis=1)
-    return centre / given, term

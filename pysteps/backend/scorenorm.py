@@ -23,9 +23,11 @@ from .plda import Plda
 from .stats import Floats, check_vectors
 
 Block = Callable[[slice], NDArray[Any]]
+Ints = NDArray[np.integer]
 SIDES = {"z-norm": "enrol", "t-norm": "test", "s-norm": "both", "as-norm": "both"}
 COHORTS = ("speakers", "utterances")
 _ROWS = 1024  # of a block: 25 MB of float32 scores against 6,000 cohort vectors
+_PAIRS = 1 << 20  # trials at a time
 _LEAST = 1e-6  # a deviation below this share of the scores is float32's rounding
 
 
@@ -185,28 +187,32 @@ def _name(names: Sequence[str] | None, row: int) -> str:
 def normalise_scores(
     kind: str,
     scores: ArrayLike,
-    pairs: ArrayLike,
+    pairs: ArrayLike | tuple[Ints, Ints],
     enrol: CohortStatistics | None = None,
     test: CohortStatistics | None = None,
 ) -> Floats:
-    """[N] normalised ``scores`` [N] of ``pairs`` [N, 2] (enrolment row, test row).
+    """[N] normalised ``scores`` [N] of ``pairs`` [N, 2] (enrolment row, test row), or its two columns.
 
     (score - mean) / deviation of the side that ``kind`` names, or the mean of both sides' values; the
     statistics of a side that is not used may be None. Infinite scores (dropped trials) stay what they are.
     """
     if kind not in SIDES:
         raise InputError(f"unknown score normalisation {kind!r}: known are {', '.join(SIDES)}")
-    score, index = np.asarray(scores, dtype=np.float64), np.asarray(pairs)
-    if index.shape != (len(score), 2):
-        raise InputError(f"{len(score)} scores but pairs of shape {index.shape}")
+    score = np.asarray(scores, dtype=np.float64)
+    columns = pairs if isinstance(pairs, tuple) else tuple(np.asarray(pairs).T)
+    if [np.shape(column) for column in columns] != [score.shape] * 2:
+        raise InputError(f"{len(score)} scores but pairs of shape {np.shape(pairs)}")
     used = [(enrol, 0)] * (SIDES[kind] != "test") + [(test, 1)] * (SIDES[kind] != "enrol")
     out = np.zeros(len(score))
     for side, column in used:
         if side is None:
             raise InputError(f"{kind} needs cohort statistics of the {('enrolment', 'test')[column]} side")
-        rows = index[:, column]
-        out += (score - side.mean[rows]) / side.deviation[rows]
-    return out / len(used)
+        for begin in range(0, len(score), _PAIRS):
+            part = slice(begin, begin + _PAIRS)
+            rows = columns[column][part]
+            out[part] += (score[part] - side.mean[rows]) / side.deviation[rows]
+    out /= len(used)
+    return out
 
 
 def cosine_block(x: ArrayLike, cohort: ArrayLike) -> Block:

@@ -1,4 +1,4 @@
-"""Scores of pairs of vectors, in blocks, never in a Python loop over trials."""
+"""Scores of pairs of vectors: never in a Python loop over trials, and in little memory beside the vectors."""
 
 from __future__ import annotations
 
@@ -7,81 +7,148 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..formats.errors import InputError
 from .plda import Plda
+from .products import pair_products
 
 Floats = NDArray[np.float64]
-_BLOCK = 1024  # pairs at a time: both gathered blocks stay in the second-level cache
+Ints = NDArray[np.integer]
+_ROWS = 2048  # vectors at a time
+_MANY = 1 << 20  # pairs at a time
 
 
-def check_pairs(pairs: ArrayLike, enrol: int, test: int) -> NDArray[np.int64]:
-    """``pairs`` [N, 2] as int64; InputError unless they name rows of ``enrol`` and ``test`` vectors."""
-    index = np.asarray(pairs)
-    if index.ndim != 2 or index.shape[1] != 2 or index.dtype.kind not in "iu":
-        raise InputError(f"pairs must be whole numbers [N, 2], not {index.dtype} {index.shape}")
-    index = index.astype(np.int64, copy=False)
-    for column, rows, what in ((0, enrol, "enrolment"), (1, test, "test")):
-        if len(index) and not (0 <= index[:, column].min() and index[:, column].max() < rows):
+def check_pairs(pairs: ArrayLike | tuple[Ints, Ints], enrol: int, test: int) -> tuple[Ints, Ints]:
+    """``pairs`` [N, 2], or its two columns, as two rows of numbers [N].
+
+    InputError unless they are whole numbers of rows of ``enrol`` and ``test`` vectors.
+    """
+    if isinstance(pairs, tuple):
+        one, two = pairs
+        if one.shape != two.shape or one.ndim != 1 or {one.dtype.kind, two.dtype.kind} - {"i", "u"}:
+            raise InputError(f"pairs must be two rows of whole numbers, not {one.shape} and {two.shape}")
+    else:
+        index = np.asarray(pairs)
+        if index.ndim != 2 or index.shape[1] != 2 or index.dtype.kind not in "iu":
+            raise InputError(f"pairs must be whole numbers [N, 2], not {index.dtype} {index.shape}")
+        one, two = index[:, 0], index[:, 1]
+    for column, rows, what in ((one, enrol, "enrolment"), (two, test, "test")):
+        if len(column) and not (0 <= column.min() and column.max() < rows):
             raise InputError(f"a pair names a row outside the {rows} {what} vectors")
-    return index
+    return one, two
 
 
 def _rows(x: ArrayLike, what: str) -> Floats:
     array = np.ascontiguousarray(x, dtype=np.float64)
-    if array.ndim != 2 or not np.isfinite(array).all():
+    if array.ndim != 2 or not all(np.isfinite(array[part]).all() for part in _parts(len(array), _ROWS)):
         raise InputError(f"{what} vectors must be finite and [rows, D], not {array.shape}")
     return array
 
 
-def _products(one: Floats, two: Floats, index: NDArray[np.int64]) -> Floats:
-    # Summed in one fixed order a pair, so a trial's score does not depend on its neighbours.
-    if one.shape[1] != two.shape[1]:
-        raise InputError(f"enrolment vectors of {one.shape[1]} dimensions, test vectors of {two.shape[1]}")
-    out = np.empty(len(index))
-    for begin in range(0, len(index), _BLOCK):
-        part = index[begin : begin + _BLOCK]
-        np.einsum("nd,nd->n", one[part[:, 0]], two[part[:, 1]], out=out[begin : begin + _BLOCK])
-    return out
+def _sides(enrol: ArrayLike, test: ArrayLike) -> tuple[Floats, Floats]:
+    one = _rows(enrol, "enrolment")
+    return one, one if enrol is test else _rows(test, "test")
 
 
-def _unit(rows: Floats) -> Floats:
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(length > 0, length, 1.0)
+def _parts(count: int, size: int) -> list[slice]:
+    return [slice(begin, begin + size) for begin in range(0, count, size)]
 
 
-def cosine_scores(enrol: ArrayLike, test: ArrayLike, pairs: ArrayLike) -> Floats:
-    """[N] cosines of ``enrol`` [n, D] and ``test`` [m, D] rows named by ``pairs`` [N, 2].
+def cosine_scores(enrol: ArrayLike, test: ArrayLike, pairs: ArrayLike | tuple[Ints, Ints]) -> Floats:
+    """[N] cosines of ``enrol`` [n, D] and ``test`` [m, D] rows named by ``pairs`` (see check_pairs).
 
-    A vector of zeros scores 0 against everything.
+    A vector of zeros scores 0 against everything. No copy of the vectors is made.
     """
-    one, two = _rows(enrol, "enrolment"), _rows(test, "test")
-    index = check_pairs(pairs, len(one), len(two))
-    return np.clip(_products(_unit(one), _unit(two), index), -1.0, 1.0)
+    one, two = _sides(enrol, test)
+    first, second = check_pairs(pairs, len(one), len(two))
+    out = pair_products(one, two, first, second)
+    left = _inverse_lengths(one)
+    right = left if one is two else _inverse_lengths(two)
+    for part in _parts(len(out), _MANY):
+        out[part] *= left[first[part]]
+        out[part] *= right[second[part]]
+    return np.clip(out, -1.0, 1.0, out=out)
+
+
+def _inverse_lengths(rows: Floats) -> Floats:
+    length = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+    return 1.0 / np.where(length > 0, length, 1.0)
 
 
 def plda_scores(
     plda: Plda,
     enrol: ArrayLike,
     test: ArrayLike,
-    pairs: ArrayLike,
+    pairs: ArrayLike | tuple[Ints, Ints],
     *,
     examples: ArrayLike = 1,
     normalise: str = "model",
+    overwrite: bool = False,
 ) -> Floats:
     """[N] natural-log likelihood ratios, as Kaldi's ivector-plda-scoring gives them.
 
     ``enrol`` [n, D] are means of ``examples`` (a number or [n]) utterances each, ``test`` [m, D] single
-    ones, ``pairs`` [N, 2]; ``normalise`` as in Plda.project. The ratio is a sum of a term of the
-    enrolment, a term of the test vector and one product, so trials cost what cosines cost.
+    ones, ``pairs`` as check_pairs takes them; ``normalise`` as in Plda.project. The ratio is a sum of a term
+    of the enrolment, a term of the test vector and one product, so trials cost what cosines cost.
+    ``overwrite``: float64 vectors may be written over, and no copy of them is made.
     """
-    one, two = _rows(enrol, "enrolment"), _rows(test, "test")
-    index = check_pairs(pairs, len(one), len(two))
-    numbers = np.broadcast_to(np.asarray(examples, dtype=np.int64), (len(one),))
-    one, two = plda.project(one, numbers, normalise), plda.project(two, 1, normalise)
-    count = numbers[:, None]
-    centre = count * plda.psi / (count * plda.psi + 1) * one
-    given, alone = 1 + plda.psi / (count * plda.psi + 1), 1 + plda.psi
-    out = _products(centre / given, two, index)
-    out -= (0.5 * (np.log(given) - np.log(alone) + centre**2 / given).sum(axis=1))[index[:, 0]]
-    different, kind = np.unique(numbers, return_inverse=True)
-    precision = 1 / (1 + plda.psi / (different[:, None] * plda.psi + 1)) - 1 / alone
-    out -= 0.5 * (two**2 @ precision.T)[index[:, 1], kind[index[:, 0]]]
+    one, two = _sides(enrol, test)
+    first, second = check_pairs(pairs, len(one), len(two))
+    counts = np.broadcast_to(np.asarray(examples, dtype=np.int64), (len(one),))
+    shared = one is two and bool((counts == 1).all())
+    if shared:
+        one = two = _own(two, test, overwrite)
+    else:  # the enrolment's own matrix is of the rows that trials name: models are few
+        first, used = _used(first, len(one))
+        counts = counts[used]
+        one = one[used] if one is two or len(used) < len(one) else _own(one, enrol, overwrite)
+        two = _own(two, test, overwrite)
+    kinds, kind = np.unique(counts, return_inverse=True)
+    one_term, two_term = _project(plda, one, two, counts, kinds, normalise)
+    out = pair_products(one, two, first, second)
+    for part in _parts(len(out), _MANY):
+        out[part] -= one_term[first[part]]
+        out[part] -= two_term[second[part], kind[first[part]]]
     return out
+
+
+def _own(rows: Floats, given: ArrayLike, overwrite: bool) -> Floats:
+    # A matrix that may be written over.
+    return rows if overwrite or rows is not given else rows.copy()
+
+
+def _used(column: Ints, rows: int) -> tuple[Ints, Ints]:
+    # ``column`` as numbers of the rows that it names, and these rows.
+    named = np.zeros(rows, bool)
+    named[column] = True
+    number = (np.cumsum(named) - 1).astype(np.int32)
+    return number[column], np.flatnonzero(named)
+
+
+def _project(
+    plda: Plda, one: Floats, two: Floats, counts: Ints, kinds: Ints, normalise: str
+) -> tuple[Floats, Floats]:
+    # Rows become the factors of the log ratio's product, in place; the terms of either side are returned:
+    # [n] of the enrolments, [m, kinds] of the test vectors by how many utterances are enrolled.
+    psi, alone = plda.psi, 1 + plda.psi
+    precision = 1 / (1 + psi / (kinds[:, None] * psi + 1)) - 1 / alone
+    one_term, two_term = np.empty(len(one)), np.empty((len(two), len(kinds)))
+    root = np.sqrt(psi / (psi + 1) / (1 + psi / (psi + 1)))
+    for part in _parts(len(two), _ROWS):
+        rows = plda.project(two[part], 1, normalise)
+        two_term[part] = 0.5 * (rows**2 @ precision.T)
+        if one is two:  # both sides of one matrix bear the root of the product's weights
+            one_term[part] = _enrolment(plda, rows, np.ones(len(rows)))[1]
+            rows *= root
+        two[part] = rows
+    if one is not two:
+        for part in _parts(len(one), _ROWS):
+            rows = plda.project(one[part], counts[part], normalise)
+            one[part], one_term[part] = _enrolment(plda, rows, counts[part])
+    return one_term, two_term
+
+
+def _enrolment(plda: Plda, rows: Floats, counts: Ints | Floats) -> tuple[Floats, Floats]:
+    # The factor of the test vector in the log ratio, and what the enrolment adds to it alone.
+    count = counts[:, None]
+    given = 1 + plda.psi / (count * plda.psi + 1)
+    centre = count * plda.psi / (count * plda.psi + 1) * rows
+    term = 0.5 * (np.log(given) - np.log(1 + plda.psi) + centre**2 / given).sum(axis=1)
+    return centre / given, term

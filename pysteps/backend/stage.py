@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .vectors import Sides
 
 NAME = "backend"
-VERSION = 2
+VERSION = 3
 
 
 def folder_of(run: Run, name: str) -> Path:

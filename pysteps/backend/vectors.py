@@ -9,21 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..formats.arks import Archive
-from ..formats.errors import InputError
 from ..formats.tables import read_table
+from ..formats.vectors import read_rows
 
 
-def read_vectors(scp: Path) -> tuple[list[str], np.ndarray]:
-    """Keys in file order and their vectors, float32 [N, D]. InputError if they differ in size."""
+def read_vectors(scp: Path) -> tuple[list[str], NDArray[np.float32]]:
+    """Keys in file order and their vectors, float32 [N, D] (formats.vectors.read_rows)."""
     table = read_table(scp)
-    with Archive() as archive:
-        vectors = [archive.array(entry, key) for key, entry in table.items()]
-    if not vectors:
-        raise InputError("no vectors", where=scp, mend="redo stage extract")
-    if len({vector.shape for vector in vectors}) != 1 or vectors[0].ndim != 1:
-        raise InputError("vectors of several sizes", where=scp, mend="redo stage extract")
-    return list(table), np.asarray(vectors, np.float32)
+    return list(table), read_rows(table, scp)
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ def sides(
     """
     speakers, lost = dict(utt2spk), set(dropped) - set(keys)
     row = {key: number for number, key in enumerate(keys)}
-    names, behind, rows = list(keys), [[key] for key in keys], [np.asarray(vectors, np.float64)]
+    names, behind, rows = list(keys), [[key] for key in keys], []
     for model, members in models.items():
         present = [utt for utt in members.split() if utt in row]
         speakers[model] = speakers[members.split()[0]]
@@ -75,4 +68,5 @@ def sides(
         rows.append(vectors[[row[utt] for utt in present]].mean(0, keepdims=True, dtype=np.float64))
     place = {name: number for number, name in enumerate(names)}
     examples = np.array([len(part) for part in behind], dtype=np.int64)
-    return Sides(place, np.concatenate(rows), examples, behind, len(keys), speakers, lost)
+    whole = np.concatenate([vectors, *rows], dtype=np.float64)
+    return Sides(place, whole, examples, behind, len(keys), speakers, lost)

@@ -16,7 +16,7 @@ from .detection import (
     sweep,
     sweep_trials,
 )
-from .intervals import Paired, Replicates, interval, paired_eer, replicate
+from .intervals import Paired, Replicates, interval, paired, replicate
 
 __all__ = [
     "Eer",
@@ -32,7 +32,7 @@ __all__ = [
     "interval",
     "min_cllr",
     "min_dcf",
-    "paired_eer",
+    "paired",
     "probit",
     "replicate",
     "sweep",

@@ -11,6 +11,7 @@ Cllr becomes infinite, because a certain answer that is wrong costs infinitely m
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -21,7 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..formats.errors import InputError
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Ints = NDArray[np.integer]
+_BLOCK = 1 << 20  # thresholds at a time: what is worked out beside a sweep of millions stays small
 
 
 class Eer(NamedTuple):
@@ -46,10 +48,14 @@ def check_scores(scores: ArrayLike, what: str, infinite: bool = False) -> Floats
 def _both(targets: ArrayLike, nontargets: ArrayLike, infinite: bool) -> tuple[Floats, Floats]:
     tar = check_scores(targets, "target", infinite)
     non = check_scores(nontargets, "non-target", infinite)
-    for array, what in ((tar, "target"), (non, "non-target")):
-        if not array.size:
-            raise InputError(f"no {what} trials: error rates need both kinds")
+    _check_kinds(len(tar), len(non))
     return tar, non
+
+
+def _check_kinds(targets: int, nontargets: int) -> None:
+    for count, what in ((targets, "target"), (nontargets, "non-target")):
+        if not count:
+            raise InputError(f"no {what} trials: error rates need both kinds")
 
 
 @dataclass(frozen=True)
@@ -67,19 +73,29 @@ class Sweep:
     @cached_property
     def p_miss(self) -> Floats:
         """[K+1] share of targets below threshold k; the last entry rejects everything."""
-        return np.concatenate(([0], np.cumsum(self.targets))) / self.targets.sum()
+        out = np.zeros(len(self.targets) + 1)
+        np.cumsum(self.targets, out=out[1:])
+        out /= self.targets.sum()
+        return out
 
     @cached_property
     def p_fa(self) -> Floats:
         """[K+1] share of non-targets at or above threshold k; the last entry rejects everything."""
         total = self.nontargets.sum()
-        return (total - np.concatenate(([0], np.cumsum(self.nontargets)))) / total
+        out = np.zeros(len(self.nontargets) + 1)
+        np.cumsum(self.nontargets, out=out[1:])
+        np.subtract(total, out, out=out)
+        out /= total
+        return out
 
     def eer(self) -> Eer:
         """Where miss and false-alarm rate meet, on straight lines between the measured points."""
-        gap = self.p_miss - self.p_fa
-        right = int(np.searchsorted(gap, 0.0))
-        part = -gap[right - 1] / (gap[right] - gap[right - 1])
+
+        def gap(place: int) -> float:
+            return float(self.p_miss[place] - self.p_fa[place])
+
+        right = bisect_left(range(len(self.p_miss)), 0.0, key=gap)  # it never falls
+        part = -gap(right - 1) / (gap(right) - gap(right - 1))
         rate = self.p_miss[right - 1] + part * (self.p_miss[right] - self.p_miss[right - 1])
         low, high = self.thresholds[right - 1], self.thresholds[min(right, len(self.thresholds) - 1)]
         if np.isinf(low) or np.isinf(high):
@@ -88,13 +104,14 @@ class Sweep:
 
     @cached_property
     def _blocks(self) -> tuple[Ints | Floats, Ints | Floats]:
-        # Pool-adjacent-violators: its blocks are the edges of the ROC's convex hull.
-        from scipy.optimize import isotonic_regression
-
-        count = self.targets + self.nontargets
-        fit = isotonic_regression(self.targets / count, weights=count)
-        starts = fit.blocks[:-1]
-        return np.add.reduceat(self.targets, starts), np.add.reduceat(self.nontargets, starts)
+        # Pool-adjacent-violators: its blocks are the edges of the ROC's convex hull. What is pooled within a
+        # part is pooled in the whole, too, so millions of thresholds are done part by part first.
+        targets, nontargets = self.targets, self.nontargets
+        if len(targets) > _BLOCK:
+            begins = range(0, len(targets), _BLOCK)
+            parts = [_pooled(targets[at : at + _BLOCK], nontargets[at : at + _BLOCK]) for at in begins]
+            targets, nontargets = (np.concatenate(side) for side in zip(*parts, strict=True))
+        return _pooled(targets, nontargets)
 
     def eer_hull(self) -> float:
         """EER on the convex hull of the ROC: never above 1/2, the reachable one with random choice."""
@@ -108,7 +125,9 @@ class Sweep:
         ``normalised`` divides by the cost of the better of "accept all" and "reject all" (NIST).
         """
         miss, fa = cost_weights(p_target, c_miss, c_fa)
-        return float(np.min(miss * self.p_miss + fa * self.p_fa)) / (min(miss, fa) if normalised else 1.0)
+        parts = [slice(at, at + _BLOCK) for at in range(0, len(self.p_miss), _BLOCK)]
+        least = min(float(np.min(miss * self.p_miss[part] + fa * self.p_fa[part])) for part in parts)
+        return least / (min(miss, fa) if normalised else 1.0)
 
     def min_cllr(self) -> float:
         """Cllr in bits after the best monotone calibration (PAV); finite even with infinite scores."""
@@ -118,6 +137,14 @@ class Sweep:
         ratio = share_tar[mixed] / share_non[mixed]
         cost = share_tar[mixed] * np.log1p(1 / ratio) + share_non[mixed] * np.log1p(ratio)
         return float(cost.sum() / (2 * np.log(2)))
+
+
+def _pooled(targets: Ints | Floats, nontargets: Ints | Floats) -> tuple[Ints | Floats, Ints | Floats]:
+    from scipy.optimize import isotonic_regression
+
+    count = targets + nontargets
+    starts = isotonic_regression(targets / count, weights=count).blocks[:-1]
+    return np.add.reduceat(targets, starts), np.add.reduceat(nontargets, starts)
 
 
 def cost_weights(p_target: float, c_miss: float, c_fa: float) -> tuple[float, float]:
@@ -142,15 +169,20 @@ def sweep_trials(
         raise InputError(f"{len(score)} scores but {len(label)} trial labels")
     if ties not in ("together", "split"):
         raise InputError(f"unknown ties={ties!r}: known are together, split")
-    _both(score[label], score[~label], infinite)
+    _check_kinds(int(label.sum()), int((~label).sum()))
     order = np.argsort(score, kind="stable" if ties == "split" else None)
-    score, label = score[order], label[order].astype(np.int64)
+    score, label = score[order], label[order].astype(np.int32)
     del order  # as large as the scores
-    if ties == "split":
+    new = np.concatenate(([True], score[1:] != score[:-1]))
+    if ties == "split" or new.all():
         return Sweep(score, label, 1 - label)
-    starts = np.concatenate(([0], np.flatnonzero(score[1:] != score[:-1]) + 1))
+    starts = np.flatnonzero(new)
     targets = np.add.reduceat(label, starts)
-    return Sweep(score[starts], targets, np.diff(np.append(starts, len(score))) - targets)
+    del label
+    score = score[new]
+    size = np.diff(starts, append=len(new)).astype(np.int32)
+    size -= targets
+    return Sweep(score, targets, size)
 
 
 def sweep(targets: ArrayLike, nontargets: ArrayLike, *, infinite: bool = False) -> Sweep:
@@ -211,8 +243,14 @@ def act_dcf(
 def cllr(targets: ArrayLike, nontargets: ArrayLike, *, infinite: bool = False) -> float:
     """Cost of the log likelihood ratios in bits; a target at -inf or a non-target at +inf makes it inf."""
     tar, non = _both(targets, nontargets, infinite)
-    cost = np.mean(np.logaddexp(0.0, -tar)) + np.mean(np.logaddexp(0.0, non))
-    return float(cost / (2 * np.log(2)))
+    cost = _mean_bits(tar, -1.0) + _mean_bits(non, 1.0)
+    return cost / 2
+
+
+def _mean_bits(scores: Floats, sign: float) -> float:
+    parts = [scores[at : at + _BLOCK] for at in range(0, len(scores), _BLOCK)]
+    total = sum(float(np.logaddexp(0.0, sign * part).sum()) for part in parts)
+    return total / len(scores) / float(np.log(2))
 
 
 def min_cllr(targets: ArrayLike, nontargets: ArrayLike, *, infinite: bool = False) -> float:

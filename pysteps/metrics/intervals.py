@@ -24,7 +24,7 @@ Cost = float | tuple[float, float, float]  # p_target with costs of 1, or (p_tar
 
 
 class Paired(NamedTuple):
-    """Two systems on the same trials: EER of the first minus (over) the second's, with intervals."""
+    """Two systems on the same trials: a figure of the first minus (over) the second's, with intervals."""
 
     difference: float
     difference_ci: tuple[float, float]
@@ -60,10 +60,10 @@ def interval(values: Floats, level: float = 0.95) -> tuple[float, float]:
 
 def _compress(enrol: ArrayLike, test: ArrayLike) -> tuple[Ints, Ints, int]:
     # Speakers numbered 0..S-1 in the order of their codes, whichever of them have trials.
-    a, b = np.asarray(enrol, dtype=np.int64), np.asarray(test, dtype=np.int64)
+    a, b = np.asarray(enrol), np.asarray(test)
     seen = np.zeros(int(max(a.max(), b.max())) + 1, dtype=bool)
     seen[a] = seen[b] = True
-    number = np.cumsum(seen) - 1
+    number = np.cumsum(seen, dtype=np.int32) - 1
     return number[a], number[b], int(seen.sum())
 
 
@@ -76,13 +76,14 @@ def _cells(scores: Floats, is_target: NDArray[np.bool_]) -> tuple[Ints, int]:
     order = np.argsort(scores)
     score, label = scores[order], is_target[order]
     first = np.concatenate(([True], score[1:] != score[:-1]))
-    group = np.cumsum(first) - 1
-    size = np.bincount(group)
-    share = np.bincount(group, weights=label) / size
-    joined = (share[1:] == share[:-1]) & ((share[1:] == 0) | (share[1:] == 1))
-    cell_of_group = np.cumsum(np.concatenate(([True], ~joined))) - 1
-    cell = np.empty(len(scores), dtype=np.int64)
-    cell[order] = cell_of_group[group]
+    del score  # as large as the trials' scores
+    starts = np.flatnonzero(first)
+    every, some = np.logical_and.reduceat(label, starts), np.logical_or.reduceat(label, starts)
+    del starts
+    joined = (every[1:] & every[:-1]) | ~(some[1:] | some[:-1])
+    cell_of_group = np.cumsum(np.concatenate(([True], ~joined)), dtype=np.int32) - 1
+    cell = np.empty(len(scores), dtype=np.int32)
+    cell[order] = cell_of_group[np.cumsum(first, dtype=np.int32) - 1]
     return cell, int(cell_of_group[-1]) + 1
 
 
@@ -90,7 +91,7 @@ def _counts(cell: Ints, column: Ints, shape: tuple[int, int]) -> Any:
     # scipy sums what falls on the same place: a count of trials per cell and speaker (or pair).
     from scipy.sparse import coo_array
 
-    return coo_array((np.ones(len(cell)), (cell, column)), shape=shape).tocsr()
+    return coo_array((np.ones(len(cell), np.int32), (cell, column)), shape=shape).tocsr().astype(float)
 
 
 class _Pool:
@@ -98,11 +99,19 @@ class _Pool:
 
     def __init__(self, label: NDArray[np.bool_], a: Ints, b: Ints, speakers: int) -> None:
         non = ~label
-        pairs, self._pair = np.unique(
-            np.minimum(a[non], b[non]) * speakers + np.maximum(a[non], b[non]), return_inverse=True
-        )
+        key = np.minimum(a[non], b[non]).astype(np.int64)
+        key *= speakers
+        key += np.maximum(a[non], b[non])
+        order = np.argsort(key)  # np.unique's inverse takes twice the memory
+        key = key[order]
+        new = np.concatenate(([True], key[1:] != key[:-1]))
+        pairs = key[new]
+        del key
+        self._pair = np.empty(len(order), np.int32)
+        self._pair[order] = np.cumsum(new, dtype=np.int32) - 1
+        del order, new
         self.label, self._speaker, self._speakers = label, a[label], speakers
-        self._left, self._right = np.divmod(pairs, speakers)
+        self._left, self._right = (side.astype(np.int32) for side in np.divmod(pairs, speakers))
 
     def weights(self, drawn: Floats) -> tuple[Floats, Floats]:
         """Weights [S, C] of the speakers' targets and [pairs, C] of the pairs' non-targets."""
@@ -235,15 +244,16 @@ def _calibrated(
         actual[cost] = (miss * rejected + fa * (1 - accepted)) / min(miss, fa)
     if not np.isfinite(score).all():
         return actual, None
-    below, above = pool.means(np.logaddexp(0.0, np.where(pool.label, -score, score)), weights)
+    bits = np.where(pool.label, -score, score)
+    below, above = pool.means(np.logaddexp(0.0, bits, out=bits), weights)
     return actual, (below + above) / (2 * np.log(2))
 
 
-def paired_eer(first: Floats, second: Floats, eers: tuple[float, float], level: float = 0.95) -> Paired:
-    """Interval of the difference and the ratio of two systems' EERs.
+def paired(first: Floats, second: Floats, figures: tuple[float, float], level: float = 0.95) -> Paired:
+    """Interval of the difference and the ratio of one figure (EER, a cost, Cllr) of two systems.
 
-    ``first`` and ``second`` [R] are ``Replicates.eer`` of the same trials and seed, ``eers`` the two
-    figures themselves. A ratio 0/0 counts as 1, x/0 as infinite.
+    ``first`` and ``second`` [R] are that figure in ``Replicates`` of the same trials and seed, ``figures``
+    the two values themselves. A ratio 0/0 counts as 1, x/0 as infinite.
     """
     if first.shape != second.shape:
         raise InputError("the two systems have different numbers of replicates")
@@ -252,7 +262,7 @@ def paired_eer(first: Floats, second: Floats, eers: tuple[float, float], level: 
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where((top == 0) & (bottom == 0), 1.0, top / bottom)
 
-    one, two = np.asarray(eers[0]), np.asarray(eers[1])
+    one, two = np.asarray(figures[0]), np.asarray(figures[1])
     return Paired(
         float(one - two),
         interval(first - second, level),

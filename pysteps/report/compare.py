@@ -43,7 +43,7 @@ def render_comparison(
         for name, part in (results.get("trials") or {}).items():
             for key, figures in ordered(part).items():
                 if backends is None or key in backends:
-                    merged[name][f"{system} · {key}"] = {**figures, "against_baseline": None}
+                    merged[name][f"{system} · {key}"] = {**figures, "against_baseline": None, "against": None}
                     points = ((det or {}).get(system) or {}).get(name, {}).get(key)
                     if points is not None:
                         curves[name][f"{system} · {key}"] = points

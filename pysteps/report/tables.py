@@ -8,6 +8,7 @@ from typing import Any
 _ORDER = {"plda": 0, "cosine": 1, "baseline": 9}
 _POINTS = ("0.01", "0.05", "0.001")
 FEW_SPEAKERS = 30
+_STAGES = "prepare audio vad augment features egs train extract backend score".split()
 
 
 def ordered(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,6 +51,28 @@ def list_table(name: str, part: Mapping[str, Any], colours: Mapping[str, str]) -
         "short": _short(rows),
         "sentences": _sentences(rows),
         "conditions": _conditions(part),
+        "against": _against(rows),
+    }
+
+
+def _against(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Every other back end against the recipe's first: {"name", "rows", "said"}; None where there is no pair.
+
+    The first is the one that all others name; what stands in results.json beyond that is for machines.
+    """
+    others = [row for row in rows if row.get("against")]
+    shared = list(others[0]["against"]) if others else []
+    shared = [name for name in shared if all(name in row["against"] for row in others)]
+    if not shared:
+        return None
+    name = shared[0]
+    pairs = [{**row["against"][name], "backend": row["backend"], "colour": row["colour"]} for row in others]
+    return {
+        "name": name,
+        "rows": pairs,
+        "said": [
+            f"The EER of {pair['backend']} {verdict(pair['eer_difference_ci'], name)}." for pair in pairs
+        ],
     }
 
 
@@ -125,6 +148,8 @@ def flat(value: Any, name: str = "") -> list[tuple[str, str]]:
 
 
 def seconds_table(seconds: Mapping[str, float]) -> list[tuple[str, float, float]]:
-    """(stage, seconds, share of the longest in percent)."""
+    """(stage, seconds, share of the longest in percent), in the stages' order."""
     longest = max(seconds.values(), default=0) or 1
-    return [(stage, value, 100 * value / longest) for stage, value in seconds.items()]
+    known = {stage: place for place, stage in enumerate(_STAGES)}
+    order = sorted(seconds.items(), key=lambda item: (known.get(item[0], len(known)), item[0]))
+    return [(stage, value, 100 * value / longest) for stage, value in order]

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..formats.errors import InputError
 
 Ints = NDArray[np.int32]
+T = TypeVar("T", bound=np.generic)
 _BLOCK = 1 << 20  # bytes: the block and what is made of it stay in the cache
 _PAD = 64
 _KEEP = np.array([(1 << 8 * size) - 1 for size in range(8)] + [2**64 - 1], np.uint64)
@@ -168,6 +169,26 @@ class Names:
             self._code[slot[free]], self._key[slot[free]] = codes[free], hashes[free]
             left = left[self._code[slot[left]] != codes[left]]  # two for one slot: the last one has it
             slot[left] = (slot[left] + 1) & (size - 1)
+
+
+class Column(Generic[T]):
+    """An array [lines] that grows in place: parts of a long list leave no holes in memory."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._array, self._size = np.empty(_BLOCK, kind), 0
+
+    def add(self, values: NDArray[Any]) -> None:
+        """Put ``values`` behind the others."""
+        end = self._size + len(values)
+        if end > len(self._array):
+            self._array.resize(max(end, len(self._array) * 3 // 2), refcheck=False)
+        self._array[self._size : end] = values
+        self._size = end
+
+    def whole(self) -> NDArray[T]:
+        """All of them; nothing may be added any more."""
+        self._array.resize(self._size, refcheck=False)
+        return self._array
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -73,6 +73,9 @@ def _parser(word: str) -> argparse.ArgumentParser:
     elif word == "compare":
         add("experiments", type=Path, nargs="+", metavar="EXP", help="exp/TAG, as stage 9 leaves it")
         add("--against", type=Path, help="the one to compare with (the first)")
+        only = "these back ends alone, NAME or TAG/NAME; the first is compared with"
+        add("--systems", nargs="+", default=[], metavar="NAME", help=only)
+        add("--list", action="append", default=[], help="this list of trials alone (again for more)")
         add("--replicates", type=int, default=1000, help="of the bootstrap (1000)")
         add("--seed", type=int, default=0, help="of the bootstrap (0)")
     else:
@@ -176,7 +179,12 @@ def _compare(options: argparse.Namespace) -> None:
     from .summary import rows, side_by_side
 
     found = compare_experiments(
-        options.experiments, against=options.against, replicates=options.replicates, seed=options.seed
+        options.experiments,
+        against=options.against,
+        systems=options.systems,
+        lists=options.list,
+        replicates=options.replicates,
+        seed=options.seed,
     )
     _print(found, options.json, rows if options.row else side_by_side)
 

@@ -32,7 +32,7 @@ class Enrolment:
         sides = self._sides
         enrol, test = trials.locate(sides.rows, sides.rows, self.dropped)
         known = (enrol >= 0) & (test >= 0)
-        pairs = np.stack([enrol[known], test[known]], axis=1)
+        pairs = (enrol, test) if known.all() else (enrol[known], test[known])
         out = np.full(len(trials), np.nan)
         out[known] = self.backend.score_transformed(
             self._vectors, self._vectors, pairs, sides.examples, names=list(sides.rows)

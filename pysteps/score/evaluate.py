@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..formats.errors import InputError
 from ..formats.tables import read_table
-from ..metrics import act_dcf, cllr, interval, replicate, sweep_trials
+from ..metrics import Sweep, act_dcf, cllr, interval, replicate, sweep_trials
 from ..metrics.detection import check_scores, cost_weights
 from ..metrics.intervals import Cost, Replicates
 from .trials import Trials
 
 COSTS: tuple[Cost, ...] = (0.01, 0.05, 0.001)
 FEW = 30  # speakers, below which an interval is rough
-Speakers = tuple[NDArray[np.int64], NDArray[np.int64]]
+Speakers = tuple[NDArray[np.integer], NDArray[np.integer]]
 
 
 def cost_of(text: str) -> Cost:
@@ -50,7 +50,14 @@ def look_like_cosines(scores: NDArray[np.float64]) -> bool:
     return bool(len(known) == 0 or np.abs(known).max() <= 1 + 1e-6)
 
 
-def figures(
+class Judged(NamedTuple):
+    """``figures`` for JSON, and the bootstrap behind their intervals: None without speakers."""
+
+    figures: dict[str, Any]
+    drawn: Replicates | None
+
+
+def judged(
     scores: NDArray[np.float64],
     is_target: NDArray[np.bool_],
     *,
@@ -61,7 +68,7 @@ def figures(
     likelihood_ratios: bool = False,
     replicates: int = 1000,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> Judged:
     """EER in percent (interpolated, hull), minDCF by cost, minimum Cllr in bits; actDCF and Cllr on request.
 
     ``scores``, ``is_target`` [N]; a dropped trial is -inf (target) or inf (non-target). ``speakers``: numbers
@@ -69,23 +76,16 @@ def figures(
     are not divided by the better of "accept all" and "reject all". ``ties``: see sweep_trials; intervals
     keep ties together. What was not asked for is null; Cllr is null (infinite) with dropped trials.
     """
-    lost = _dropped(scores, is_target)
-    curve = sweep_trials(scores, is_target, ties=ties, infinite=True)
-    rate, threshold = curve.eer()
     out: dict[str, Any] = {
-        "eer": 100 * rate,
-        "eer_hull": 100 * curve.eer_hull(),
-        "threshold": number(threshold),
-        "min_dcf": {name_of(cost): curve.min_dcf(*three(cost), not raw) for cost in costs},
-        "min_cllr": curve.min_cllr(),
+        "dropped_trials": _dropped(scores, is_target),
+        **_uncalibrated(sweep_trials(scores, is_target, ties=ties, infinite=True), costs, raw),
         **_calibrated(scores, is_target, costs, raw, likelihood_ratios),
         "targets": int(is_target.sum()),
         "nontargets": int((~is_target).sum()),
         "speakers": None,
-        "dropped_trials": lost,
     }
     if speakers is None:
-        return out | {f"{key}_ci": None for key in _FIGURES}
+        return Judged(out | {f"{key}_ci": None for key in _FIGURES}, None)
     drawn = replicate(
         scores,
         is_target,
@@ -98,7 +98,12 @@ def figures(
         likelihood_ratios=likelihood_ratios,
     )
     out["speakers"] = len(np.union1d(*speakers))
-    return out | _intervals(drawn, raw)
+    return Judged(out | _intervals(drawn, raw), drawn)
+
+
+def figures(scores: NDArray[np.float64], is_target: NDArray[np.bool_], **options: Any) -> dict[str, Any]:
+    """The figures of ``judged``."""
+    return judged(scores, is_target, **options).figures
 
 
 _FIGURES = ("eer", "eer_hull", "min_dcf", "act_dcf", "cllr", "min_cllr")
@@ -118,6 +123,17 @@ def _dropped(scores: NDArray[np.float64], is_target: NDArray[np.bool_]) -> int:
         said = f"{sure.sum()} scores are infinite and right: only dropped trials may be infinite, and wrong"
         raise InputError(said, mend="give finite scores")
     return int(infinite.sum())
+
+
+def _uncalibrated(curve: Sweep, costs: Sequence[Cost], raw: bool) -> dict[str, Any]:
+    rate, threshold = curve.eer()
+    return {
+        "eer": 100 * rate,
+        "eer_hull": 100 * curve.eer_hull(),
+        "threshold": number(threshold),
+        "min_dcf": {name_of(cost): curve.min_dcf(*three(cost), not raw) for cost in costs},
+        "min_cllr": curve.min_cllr(),
+    }
 
 
 def _calibrated(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..formats.errors import InputError
 from ..formats.records import read_json
 from ..formats.run import Run
-from ..metrics import paired_eer, replicate, sweep_trials
-from .evaluate import FEW, number
+from .evaluate import FEW, Judged, Speakers, judged
 from .judge import speaker_codes
+from .paired import differences, with_ratios
 from .trials import Trials, read_scores, read_trials
 
 Systems = dict[str, tuple[Path, str]]  # shown name -> (experiment, back end)
@@ -28,13 +27,20 @@ def row_of(folder: Path) -> dict[str, Any]:
 
 
 def compare_experiments(
-    folders: Sequence[Path], *, against: Path | None = None, replicates: int = 1000, seed: int = 0
+    folders: Sequence[Path],
+    *,
+    against: Path | None = None,
+    systems: Sequence[str] = (),
+    lists: Sequence[str] = (),
+    replicates: int = 1000,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """``folders`` (exp/TAG each) on the lists of trials that they share.
 
-    Per list: every back end's figures, and the difference (and ratio) of its EER to the reference's with
-    95 % intervals, the same speakers drawn for both. The reference of a list is the back end with the lowest
-    EER, but for the baseline, of ``against`` (or of the first folder).
+    Per list: every back end's figures, and the differences of its figures to the reference's with 95 %
+    intervals, the same speakers drawn for both (paired.differences). The reference of a list is the first of
+    ``systems``, or else the back end with the lowest EER, but for the baseline, of ``against`` (or of the
+    first folder). ``systems``: the back ends to compare, by name or as TAG/NAME; ``lists``: the lists.
     """
     rows = [row_of(folder) for folder in folders]
     first = rows[0]
@@ -42,24 +48,52 @@ def compare_experiments(
         named = [row for row in rows if row["folder"].resolve() == against.resolve()]
         first = named[0] if named else row_of(against)
         rows = rows if named else [first, *rows]
-    shared = [name for name in first["trials"] if all(name in row["trials"] for row in rows)]
-    if not shared:
-        raise InputError("these experiments share no list of trials", where=rows[-1]["folder"])
     found: dict[str, Any] = {"systems": [], "trials": {}, "against": {}, "differences": {}, "notes": []}
     found["systems"] = [{key: row[key] for key in ("name", "trials")} for row in rows]
-    for name in shared:
-        systems = _systems(rows, name)
+    for name in _shared(rows, first, lists):
+        chosen = _chosen(_systems(rows, name), systems, rows[-1]["folder"])
         figures = {row["folder"]: row["trials"][name] for row in rows}
-        found["trials"][name] = {shown: figures[folder][back] for shown, (folder, back) in systems.items()}
-        reference = _best(found["trials"][name], systems, first["folder"])
+        found["trials"][name] = {shown: figures[folder][back] for shown, (folder, back) in chosen.items()}
+        best = _best(found["trials"][name], chosen, first["folder"])
+        reference = next(iter(chosen)) if systems else best
         found["against"][name] = reference
-        trials, speakers = _trials_of(systems[reference][0], name)
-        found["differences"][name] = _differences(
-            trials, speakers, name, systems, reference, replicates, seed
-        )
+        trials, speakers = _trials_of(chosen[reference][0], name)
+        base = _judged(chosen[reference], figures, trials, speakers, name, replicates, seed)
+        found["differences"][name] = {
+            shown: differences(
+                _judged(chosen[shown], figures, trials, speakers, name, replicates, seed), base
+            )
+            for shown in chosen
+            if shown != reference
+        }
         if (count := len(np.union1d(*speakers))) < FEW:
             found["notes"].append(f"{name}: {count} speakers; below {FEW} the intervals are rough")
     return found
+
+
+def _shared(rows: Sequence[dict[str, Any]], first: dict[str, Any], lists: Sequence[str]) -> list[str]:
+    shared = [name for name in first["trials"] if all(name in row["trials"] for row in rows)]
+    if not shared:
+        raise InputError("these experiments share no list of trials", where=rows[-1]["folder"])
+    for name in lists:
+        if name not in shared:
+            raise InputError(f"no list of trials {name} that all have: known are {', '.join(shared)}")
+    return [name for name in shared if name in lists] if lists else shared
+
+
+def _chosen(systems: Systems, wanted: Sequence[str], where: Path) -> Systems:
+    # In the order in which they are named; a bare name means that back end of every experiment.
+    if not wanted:
+        return systems
+    out: Systems = {}
+    for name in wanted:
+        some = {shown: place for shown, place in systems.items() if name in (shown, place[1])}
+        if not some:
+            raise InputError(f"no system {name}: known are {', '.join(systems)}", where=where)
+        out |= some
+    if len(out) < 2:
+        raise InputError(f"--systems names {next(iter(out))} alone: a difference needs two", where=where)
+    return out
 
 
 def _systems(rows: Sequence[dict[str, Any]], name: str) -> Systems:
@@ -77,7 +111,7 @@ def _best(figures: dict[str, Any], systems: Systems, folder: Path) -> str:
     return min(ours, key=lambda shown: figures[shown]["eer"])
 
 
-def _trials_of(folder: Path, name: str) -> tuple[Trials, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _trials_of(folder: Path, name: str) -> tuple[Trials, Speakers]:
     # The list as the experiment's run knows it, and the speakers of both sides, enrolled models too.
     run = Run.load(folder / "run.json")
     for set_name, label, path in run.trial_lists():
@@ -91,33 +125,30 @@ def _trials_of(folder: Path, name: str) -> tuple[Trials, tuple[NDArray[np.int64]
     raise InputError(f"its run has no list of trials {name}", where=folder, mend="redo stage score")
 
 
-def _differences(
+def _judged(
+    system: tuple[Path, str],
+    figures: Mapping[Path, Mapping[str, Any]],
     trials: Trials,
-    speakers: tuple[NDArray[np.int64], NDArray[np.int64]],
+    speakers: Speakers,
     name: str,
-    systems: Systems,
-    reference: str,
     replicates: int,
     seed: int,
-) -> dict[str, Any]:
-    label = trials.is_target
+) -> Judged:
+    # As stage 9 does it: likelihood ratios are the calibrated scores', where there are such.
+    folder, back = system
+    known = figures[folder][back]
+    files = folder / "scores" / name
 
-    def drawn(shown: str) -> tuple[float, NDArray[np.float64]]:
-        folder, back = systems[shown]
-        scores = read_scores(folder / "scores" / name / back, trials)
-        rate = sweep_trials(scores, label, infinite=True).eer().rate
-        options: dict[str, Any] = {"replicates": replicates, "seed": seed, "infinite": True}
-        return rate, replicate(scores, label, *speakers, **options).eer
+    def of(file: Path, ratios: bool) -> Judged:
+        return judged(
+            read_scores(file, trials),
+            trials.is_target,
+            speakers=speakers,
+            likelihood_ratios=ratios,
+            replicates=replicates,
+            seed=seed,
+        )
 
-    base, out = drawn(reference), {}
-    for shown in systems:
-        if shown != reference:
-            other = drawn(shown)
-            paired = paired_eer(other[1], base[1], (other[0], base[0]))
-            out[shown] = {
-                "eer_difference": 100 * paired.difference,
-                "eer_difference_ci": [100 * end for end in paired.difference_ci],
-                "eer_ratio": number(paired.ratio),
-                "eer_ratio_ci": [number(end) for end in paired.ratio_ci],
-            }
-    return out
+    if known.get("calibrated"):
+        return with_ratios(of(files / back, False), of(files / f"{back}.calibrated", True))
+    return of(files / back, bool(known.get("act_dcf")))

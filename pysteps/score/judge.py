@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..formats.errors import InputError
-from ..metrics import paired_eer, replicate, sweep_trials
-from .evaluate import figures, number
+from .evaluate import Judged, judged
+from .paired import differences
 from .trials import Trials
 
 
@@ -33,7 +33,7 @@ def as_wrong(trials: Trials, scores: ArrayLike, dropped: Collection[str]) -> NDA
 
 def speaker_codes(
     trials: Trials, speaker_of: Mapping[str, str]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Numbers of the two speakers of each trial, in the speakers' sorted order.
 
     An id without a speaker, and a label that contradicts the speakers, are an InputError.
@@ -43,8 +43,8 @@ def speaker_codes(
             raise InputError(f"{one} has no speaker", where=trials.source, mend="add it to utt2spk")
     names = sorted({speaker_of[one] for one in (*trials.enrol_ids, *trials.test_ids)})
     number = {name: index for index, name in enumerate(names)}
-    enrol = np.array([number[speaker_of[one]] for one in trials.enrol_ids])[trials.enrol]
-    test = np.array([number[speaker_of[one]] for one in trials.test_ids])[trials.test]
+    enrol = np.array([number[speaker_of[one]] for one in trials.enrol_ids], np.int32)[trials.enrol]
+    test = np.array([number[speaker_of[one]] for one in trials.test_ids], np.int32)[trials.test]
     odd = np.flatnonzero((enrol == test) != trials.is_target)
     if len(odd):
         one, two = trials.pair(int(odd[0]))
@@ -78,17 +78,17 @@ def judge(
     replicates: int = 1000,
     max_dropped: float = 1.0,
     likelihood_ratios: bool = False,
-) -> dict[str, Any]:
-    """All figures of one list of scores, ready for JSON.
+) -> Judged:
+    """All figures of one list of scores, ready for JSON, and the bootstrap behind them.
 
     ``scores`` [N]; ``dropped`` ids, whose trials are counted and scored as wrong (above the share
-    ``max_dropped`` an InputError); ``utt2spk`` knows every id, enrolled models too. Figures as evaluate's
-    ``figures``, costs normalised and with unit costs. ``threshold`` is null when the rates meet among
+    ``max_dropped`` an InputError); ``utt2spk`` knows every id, enrolled models too. Figures as in evaluate's
+    ``judged``, costs normalised and with unit costs. ``threshold`` is null when the rates meet among
     dropped trials.
     """
     values = as_wrong(trials, scores, dropped)
     _check_lost(trials, dropped, max_dropped)
-    return figures(
+    return judged(
         values,
         trials.is_target,
         speakers=speaker_codes(trials, utt2spk),
@@ -107,22 +107,9 @@ def compare(
     seed: int,
     *,
     replicates: int = 1000,
+    likelihood_ratios: bool = False,
 ) -> dict[str, Any]:
-    """EER of ``first`` minus (and over) that of ``second`` on the same trials, the same speakers drawn.
-
-    Differences in percentage points; intervals are of 95 %.
-    """
-    enrol, test = speaker_codes(trials, utt2spk)
-    label, rates, drawn = trials.is_target, [], []
-    for scores in (first, second):
-        values = as_wrong(trials, scores, dropped)
-        rates.append(sweep_trials(values, label, infinite=True).eer().rate)
-        bootstrap = replicate(values, label, enrol, test, replicates=replicates, seed=seed, infinite=True)
-        drawn.append(bootstrap.eer)
-    paired = paired_eer(drawn[0], drawn[1], (rates[0], rates[1]))
-    return {
-        "eer_difference": 100 * paired.difference,
-        "eer_difference_ci": [100 * end for end in paired.difference_ci],
-        "eer_ratio": number(paired.ratio),
-        "eer_ratio_ci": [number(end) for end in paired.ratio_ci],
-    }
+    """``differences`` of two lists of scores [N] of the same trials, the same speakers drawn for both."""
+    options: dict[str, Any] = {"replicates": replicates, "likelihood_ratios": likelihood_ratios}
+    one, two = (judge(trials, scores, dropped, utt2spk, seed, **options) for scores in (first, second))
+    return differences(one, two)

@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend import Backend, Chain
-from ..backend.line import PldaWords
-from ..backend.products import pair_products, plda_pair_scores, to_unit_length
 from ..formats.errors import InputError
 from ..formats.tables import read_table
 from ..formats.vectors import read_rows
@@ -59,7 +57,7 @@ def score_files(
     if not known.all():
         one, two = one[known], two[known]
     examples = 1 if num_utts is None else _examples(rows[0], num_utts)
-    scores = _pair_scores(back, vectors[0], vectors[-1], one, two, examples)
+    scores = back.score_transformed(vectors[0], vectors[-1], (one, two), examples, overwrite=True)
     if calibrated and back.calibration is not None:
         scores = back.calibration.apply(scores)
     if known.all():
@@ -67,27 +65,6 @@ def score_files(
     out = np.full(len(trials), np.nan)
     out[known] = scores
     return out
-
-
-def _pair_scores(
-    back: Backend,
-    one: Floats,
-    two: Floats,
-    enrol: NDArray[np.int32],
-    test: NDArray[np.int32],
-    examples: int | NDArray[np.int64],
-) -> Floats:
-    # Without the copies that a general back end makes: ten million trials stay below 1 GB.
-    if back.norm is not None:
-        return back.score_transformed(one, two, np.stack([enrol, test], axis=1), examples)
-    if back.plda is not None:
-        words = PldaWords.parse(back.words)
-        count = examples if words.enrol == "book" else 1
-        return plda_pair_scores(back.plda, one, two, enrol, test, examples=count, normalise=words.normalise)
-    for matrix in (one,) if one is two else (one, two):
-        to_unit_length(matrix)
-    scores = pair_products(one, two, enrol, test)
-    return np.clip(scores, -1.0, 1.0, out=scores)
 
 
 def _vectors(

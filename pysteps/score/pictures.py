@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..formats.arks import Archive
 from ..formats.run import Run
 from ..formats.tables import read_table
+from ..formats.vectors import read_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +60,7 @@ def plane(run: Run, seed: int) -> dict[str, Any] | None:
     rows = choose_points(labels["speaker"], labels["set"], seed=seed).tolist()
     chosen = {key: [values[row] for row in rows] for key, values in labels.items()}
     with _one_thread():
-        return tsne(_read([entries[row] for row in rows]), chosen, seed=seed, of=len(entries))
+        return tsne(_read(run, [entries[row] for row in rows]), chosen, seed=seed, of=len(entries))
 
 
 def confusions(run: Run, name: str) -> dict[str, Triples]:
@@ -79,7 +79,7 @@ def confusions(run: Run, name: str) -> dict[str, Triples]:
     if not 2 <= len(set(truth)) <= MOST_SPEAKERS:
         return {}
     with _one_thread():
-        said = nearest_speaker(_read(list(kept.items())), truth)
+        said = nearest_speaker(_read(run, list(kept.items())), truth)
     found = {"speakers": _counted(truth, said)}
     if genders:
         found["genders"] = _counted(*([genders.get(one, _UNKNOWN) for one in side] for side in (truth, said)))
@@ -112,11 +112,10 @@ def _genders(run: Run, name: str) -> dict[str, str]:
     return data.table("spk2gender") if data.has("spk2gender") else {}
 
 
-def _read(entries: list[tuple[str, str]]) -> np.ndarray:
-    import numpy as np
-
-    with Archive() as archive:
-        return np.asarray([archive.array(entry, utt) for utt, entry in entries], np.float32)
+def _read(run: Run, entries: list[tuple[str, str]]) -> np.ndarray:
+    # Of several sets, which may share the names of utterances.
+    table = {f"{number} {utt}": entry for number, (utt, entry) in enumerate(entries)}
+    return read_rows(table, run.exp / "xvectors")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..backend.options import BASELINE
 from ..backend.stage import backends, folder_of, quality_inputs
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .enrol import Enrolment
+    from ..formats.datadir import DataSet
+    from .evaluate import Judged
     from .trials import Trials
 
     Floats = NDArray[np.float64]
 
 NAME = "score"
-VERSION = 2
+VERSION = 3
 REPORT = "report"
 _SCORES, _PLANE, _CONFUSIONS = "pictures.json", "tsne.json", "confusions.json"
 _PICTURES = (_SCORES, _PLANE, _CONFUSIONS)
@@ -102,38 +103,33 @@ def do(run: Run, unit: Unit) -> None:
         return
     from ..metrics import det_points, sweep_trials
     from ..report import calibration_curve, score_histogram
-    from .enrol import Enrolment
-    from .judge import as_wrong, compare
+    from .judge import as_wrong
+    from .paired import differences
     from .trials import read_trials, write_scores
 
     options = run.options[NAME]
     trials = read_trials(unit.inputs[0])
     data = run.set(unit.options["set"])
-    scores, curves, figures = {}, {}, {}
-    histograms, reliability = {}, {}
+    judged: dict[str, Judged] = {}
+    curves: dict[str, Any] = {}
+    histograms: dict[str, Any] = {}
+    reliability: dict[str, Any] = {}
     for back in backends(run):
-        enrolment = Enrolment(run, data, back)
-        scores[back] = enrolment.score(trials)
-        wrong = as_wrong(trials, scores[back], enrolment.dropped)
+        scored = _scored(run, data, back, trials)
+        wrong = as_wrong(trials, scored.scores, scored.dropped)
         write_scores(unit.folder / back, trials, wrong)
         curves[back] = det_points(sweep_trials(wrong, trials.is_target, infinite=True)).tolist()
         histograms[back] = score_histogram(wrong, trials.is_target)
-        calibrated = enrolment.calibrate(trials, scores[back])
-        if calibrated is not None:
-            ratios = as_wrong(trials, calibrated, enrolment.dropped)
+        if scored.calibrated is not None:
+            ratios = as_wrong(trials, scored.calibrated, scored.dropped)
             write_scores(unit.folder / f"{back}.calibrated", trials, ratios)
             reliability[back] = calibration_curve(ratios, trials.is_target)
-        figures[back] = _figures(trials, enrolment, scores[back], calibrated, options)
-    for back in run.options["backend"]["backends"]:
-        figures[back]["against_baseline"] = compare(
-            trials,
-            scores[back],
-            scores[BASELINE],
-            enrolment.dropped,
-            enrolment.speakers,
-            options["seed"],
-            replicates=options["replicates"],
-        )
+        judged[back] = _judged(trials, scored, options)
+    figures: dict[str, Any] = {back: dict(found.figures) for back, found in judged.items()}
+    for place, back in enumerate(run.options["backend"]["backends"]):
+        earlier = list(judged)[:place]
+        figures[back]["against"] = {one: differences(judged[back], judged[one]) for one in earlier}
+        figures[back]["against_baseline"] = differences(judged[back], judged[BASELINE])
     write_text(unit.folder / "det.json", json.dumps(curves) + "\n")
     drawn = {"histograms": histograms, "calibration": reliability}
     write_text(unit.folder / _SCORES, json.dumps(drawn) + "\n")
@@ -153,30 +149,49 @@ def _draw_vectors(run: Run, unit: Unit) -> None:
         write_text(unit.folder / _CONFUSIONS, json.dumps(who) + "\n")
 
 
-def _figures(
-    trials: Trials, enrolment: Enrolment, scores: Floats, calibrated: Floats | None, options: dict[str, Any]
-) -> dict[str, Any]:
+class Scored(NamedTuple):
+    """One back end's scores of a list, and what judging them needs; its vectors are gone."""
+
+    scores: Floats
+    calibrated: Floats | None
+    dropped: set[str]
+    speakers: dict[str, str]
+    ratios: bool
+
+
+def _scored(run: Run, data: DataSet, back: str, trials: Trials) -> Scored:
+    from .enrol import Enrolment
+
+    enrolment = Enrolment(run, data, back)
+    scores = enrolment.score(trials)
+    calibrated = enrolment.calibrate(trials, scores)
+    known = (enrolment.dropped, enrolment.speakers, enrolment.backend.gives_ratios)
+    return Scored(scores, calibrated, *known)
+
+
+def _judged(trials: Trials, scored: Scored, options: dict[str, Any]) -> Judged:
     # Rates and threshold are of the scores themselves; what needs likelihood ratios is of the calibrated
     # ones where there are such, of PLDA's own scores otherwise.
     from .judge import judge
+    from .paired import with_ratios
 
-    def judged(values: Floats, ratios: bool) -> dict[str, Any]:
+    def judged(values: Floats, ratios: bool) -> Judged:
         return judge(
             trials,
             values,
-            enrolment.dropped,
-            enrolment.speakers,
+            scored.dropped,
+            scored.speakers,
             options["seed"],
             replicates=options["replicates"],
             max_dropped=options["max_dropped"],
             likelihood_ratios=ratios,
         )
 
-    found = judged(scores, calibrated is None and enrolment.backend.gives_ratios)
+    calibrated = scored.calibrated
+    found = judged(scored.scores, calibrated is None and scored.ratios)
     if calibrated is not None:
-        more = judged(calibrated, True)
-        found.update({k: v for k, v in more.items() if k.startswith(("act_dcf", "cllr", "min_cllr"))})
-    return {**found, "calibrated": calibrated is not None}
+        found = with_ratios(found, judged(calibrated, True))
+    return found._replace(figures={**found.figures, "calibrated": calibrated is not None})
 
 
 def _json(path: Path) -> Any:

@@ -86,18 +86,36 @@ def side_by_side(found: dict[str, Any]) -> str:
                 f"  {system:40s} {one['eer']:7.2f}  {_span(one['eer_ci'], 2):15s} {_value(cost, 3):>12s}"
             )
         blocks.append("\n".join(lines))
-        pairs = found["differences"].get(name, {})
-        if pairs:
-            lines = [
-                f"  {'EER against ' + found['against'][name]:40s} {'points':>7s}  {'95 % interval':15s} ratio"
-            ]
-            for system, one in pairs.items():
-                lines.append(
-                    f"  {system:40s} {one['eer_difference']:+7.2f}  {_span(one['eer_difference_ci'], 2):15s} "
-                    f"{_value(one['eer_ratio'], 2)} ({_span(one['eer_ratio_ci'], 2)})"
-                )
-            blocks.append("\n".join(lines))
+        blocks += _against(found["differences"].get(name, {}), found["against"][name])
     return "\n\n".join([*blocks, *(f"note: {note}" for note in found["notes"])])
+
+
+def _against(pairs: dict[str, dict[str, Any]], reference: str) -> list[str]:
+    # A table a figure: each system's minus the reference's.
+    def entry(one: dict[str, Any], key: str, point: str | None) -> tuple[float | None, Any]:
+        value, ends = one[f"{key}_difference"], one[f"{key}_difference_ci"]
+        return (value, ends) if point is None else ((value or {}).get(point), (ends or {}).get(point))
+
+    blocks = []
+    for key, title, point, digits in (
+        ("eer", "EER, points,", None, 2),
+        ("min_dcf", "minDCF(0.01)", "0.01", 3),
+        ("act_dcf", "actDCF(0.01)", "0.01", 3),
+        ("cllr", "Cllr", None, 3),
+        ("min_cllr", "minCllr", None, 3),
+    ):
+        lines = []
+        for system, one in pairs.items():
+            value, ends = entry(one, key, point)
+            if value is not None:
+                line = f"  {system:40s} {value:+7.{digits}f}  {_span(ends, digits):15s}"
+                if key == "eer":
+                    line += f" ratio {_value(one['eer_ratio'], 2)} ({_span(one['eer_ratio_ci'], 2)})"
+                lines.append(line.rstrip())
+        if lines:
+            head = f"  {title + ' against ' + reference:40s} {'':7s}  95 % interval"
+            blocks.append("\n".join([head, *lines]))
+    return blocks
 
 
 def rows(found: dict[str, Any]) -> str:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..formats.atomic import replacing
 from ..formats.errors import InputError
-from .columns import Block, Names, read_blocks, score_lines
+from .columns import Block, Column, Names, read_blocks, score_lines
 
 Ints = NDArray[np.int32]
 _LINES = 1 << 14  # written at a time
+_MANY = 1 << 20  # put in order at a time
 _KALDI = (b"target", b"nontarget")
 _VOXCELEB = (b"1", b"0")
 
@@ -74,19 +76,18 @@ def read_trials(path: str | Path) -> Trials:
     list too. Plain or gzipped.
     """
     enrol_ids, test_ids = Names(), Names()
-    columns: tuple[list[Ints], list[Ints], list[NDArray[np.bool_]]] = ([], [], [])
+    enrol, test, labels = Column(np.int32), Column(np.int32), Column(np.bool_)
     kaldi = True
     for block in read_blocks(path):
         if block.line == 1:
             kaldi = block.word(0, 2).encode() in _KALDI
-        columns[2].append(_labels(block, kaldi))
-        columns[0].append(enrol_ids.codes(block, 0 if kaldi else 1, add=True))
-        columns[1].append(test_ids.codes(block, 1 if kaldi else 2, add=True))
-    if not columns[0]:
+        labels.add(_labels(block, kaldi))
+        enrol.add(enrol_ids.codes(block, 0 if kaldi else 1, add=True))
+        test.add(test_ids.codes(block, 1 if kaldi else 2, add=True))
+    if not enrol_ids.names:
         raise InputError("no trials", where=path)
-    enrol, test = np.concatenate(columns[0]), np.concatenate(columns[1])
-    labels = np.concatenate(columns[2])
-    return Trials(enrol_ids.names, test_ids.names, enrol, test, labels, str(path))
+    columns = (enrol.whole(), test.whole(), labels.whole())
+    return Trials(enrol_ids.names, test_ids.names, *columns, str(path))
 
 
 def _labels(block: Block, kaldi: bool) -> NDArray[np.bool_]:
@@ -128,37 +129,38 @@ def read_scores(path: str | Path, trials: Trials) -> NDArray[np.float64]:
     that are no trial and pairs that come twice are an InputError that counts them and names the first.
     """
     sides = trials.known()
-    pairs: list[tuple[Ints, Ints]] = []  # kept from the first line on that is not its trial's
-    parts: list[NDArray[np.float64]] = []
+    scores = Column(np.float64)
+    keys: list[Column[np.int64]] = []  # one, from the first line on that is not its trial's
     unknown: dict[int, str] = {}  # the first line of an unknown id
     column, done = 0, 0
     for block in read_blocks(path):
         if block.line == 1:
             column = _first_id(block, sides)
-        parts.append(block.numbers(2 if column == 0 else 0))
+        scores.add(block.numbers(2 if column == 0 else 0))
         enrol, test = (side.codes(block, column + place) for place, side in enumerate(sides))
         same = slice(done, done + len(block))
-        if pairs or not (
+        if not keys and not (
             np.array_equal(enrol, trials.enrol[same]) and np.array_equal(test, trials.test[same])
         ):
-            pairs = pairs or [(trials.enrol[:done], trials.test[:done])]
-            pairs.append((enrol, test))
+            keys.append(Column(np.int64))
+            keys[0].add(_keys(trials, trials.enrol[:done], trials.test[:done]))
+        if keys:
+            keys[0].add(_keys(trials, enrol, test))
         odd = np.flatnonzero((enrol < 0) | (test < 0))
         if len(odd) and not unknown:
             row = int(odd[0])
             unknown[done + row] = f"{block.word(row, column)} {block.word(row, column + 1)}"
         done += len(block)
-    if not parts:
+    values = scores.whole()
+    if not done:
         raise InputError("no scores", where=path)
-    values = np.concatenate(parts)
     if np.isnan(values).any():
         line = int(np.flatnonzero(np.isnan(values))[0]) + 1
         raise InputError("a score that is not a number", where=path, line=line)
-    if not pairs and len(values) == len(trials):
+    if not keys and done == len(trials):
         return values
-    pairs = pairs or [(trials.enrol[:done], trials.test[:done])]
-    enrol, test = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    return _matched(trials, enrol, test, values, path, unknown)
+    given = [keys.pop().whole() if keys else _keys(trials, trials.enrol[:done], trials.test[:done])]
+    return _matched(trials, given, values, path, unknown)
 
 
 def _first_id(block: Block, sides: tuple[Names, Names]) -> int:
@@ -173,33 +175,64 @@ def _first_id(block: Block, sides: tuple[Names, Names]) -> int:
     return 0
 
 
+def _keys(trials: Trials, enrol: Ints, test: Ints) -> NDArray[np.int64]:
+    # One number a pair of ids; -1 where one of them is unknown.
+    keys = enrol.astype(np.int64)
+    keys *= len(trials.test_ids)
+    keys += test
+    keys[(enrol < 0) | (test < 0)] = -1
+    return keys
+
+
 def _matched(
     trials: Trials,
-    enrol: Ints,
-    test: Ints,
+    keys: list[NDArray[np.int64]],
     values: NDArray[np.float64],
     path: str | Path,
     unknown: Mapping[int, str],
 ) -> NDArray[np.float64]:
-    # Both lists as sorted numbers of pairs; a trial that is listed twice has one score.
-    count = np.int64(len(trials.test_ids))
-    wanted, given = trials.enrol * count + trials.test, enrol * count + test
-    given[(enrol < 0) | (test < 0)] = -1
+    # Both lists as sorted numbers of pairs; a trial that is listed twice has one score. The lines' numbers
+    # are taken out of ``keys``, and nothing is kept that is done with: each is as large as the scores.
+    given = keys.pop()
+    order = np.argsort(given)
+    given = given[order]
+    wanted = _keys(trials, trials.enrol, trials.test)
+    in_turn = np.argsort(wanted)
+    wanted = wanted[in_turn]
+    place = np.searchsorted(given, wanted)
+    np.minimum(place, len(given) - 1, out=place)
+    lost = bool((given[place] != wanted).any())
+    del wanted
+    once = np.zeros(len(given), bool)
+    once[place] = True
+    if lost or not once.all():
+        lines = np.empty_like(given)
+        lines[order] = given
+        _refuse(trials, lines, path, unknown)
+    del given
+    out = np.empty(len(place))
+    for begin in range(0, len(place), _MANY):
+        some = slice(begin, begin + _MANY)
+        out[in_turn[some]] = values[order[place[some]]]
+    return out
+
+
+def _refuse(
+    trials: Trials, given: NDArray[np.int64], path: str | Path, unknown: Mapping[int, str]
+) -> NoReturn:
+    # What keeps the pairs ``given`` [lines] from being those of the trials.
+    wanted = _keys(trials, trials.enrol, trials.test)
     order = np.argsort(given, kind="stable")
-    ordered = given[order]
-    twice = np.sort(order[1:][(ordered[1:] == ordered[:-1]) & (ordered[1:] >= 0)])
-    place = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
-    lost = np.flatnonzero(ordered[place] != wanted)
-    extra = np.flatnonzero(~np.isin(given, wanted))
+    twice = order[1:][(given[order[1:]] == given[order[:-1]]) & (given[order[1:]] >= 0)]
+    lost, extra = np.flatnonzero(~np.isin(wanted, given)), np.flatnonzero(~np.isin(given, wanted))
     said = []
     if len(lost):
         first = " ".join(trials.pair(int(lost[0])))
         said.append(f"{len(lost)} of {len(trials)} trials have no score, the first: {first}")
     for lines, what in ((extra, "are of no trial"), (twice, "are of a pair that has one already")):
         if len(lines):
-            line = int(lines[0])
-            pair = unknown.get(line) or f"{trials.enrol_ids[enrol[line]]} {trials.test_ids[test[line]]}"
+            line = int(lines.min())
+            one, two = divmod(int(given[line]), len(trials.test_ids))
+            pair = unknown.get(line) or f"{trials.enrol_ids[one]} {trials.test_ids[two]}"
             said.append(f"{len(lines)} scores {what}, the first: {pair} (line {line + 1})")
-    if said:
-        raise InputError("; ".join(said), where=path, mend=f"the trials are those of {trials.source}")
-    return values[order[place]]
+    raise InputError("; ".join(said), where=path, mend=f"the trials are those of {trials.source}")

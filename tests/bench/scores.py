@@ -1,8 +1,9 @@
 """Scoring and judging at size, from text files to text files, start-up included.
 
 Run from the repository: OMP_NUM_THREADS=2 python tests/bench/scores.py [PART ...], parts: small big plda
-metrics memory sklearn (default: all). VoxCeleb1-O's trials come from shared/data where it is; the x-vectors
-are made up, which costs what real ones cost. Files lie in a temporary folder (2 GB with the part memory).
+general intervals metrics memory sklearn (default: all). VoxCeleb1-O's trials come from shared/data where it
+is; the x-vectors are made up, which costs what real ones cost. Files lie in a temporary folder (2 GB with the
+part memory).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,8 @@ REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO))
 
 from pysteps.backend import Backend, Chain, Plda  # noqa: E402
+from pysteps.backend.scorenorm import Cohort, ScoreNorm  # noqa: E402
+from pysteps.backend.vectors import sides  # noqa: E402
 from pysteps.metrics import act_dcf, cllr, sweep_trials  # noqa: E402
 from pysteps.score import read_trials  # noqa: E402
 
@@ -123,6 +127,57 @@ def plda(folder: Path) -> None:
     command("plda, 3,500,000 trials over 150,000 x-vectors", "plda", *files, "--backend", _plda(folder))
 
 
+def general(folder: Path) -> None:
+    """What stage 9 does with 3.5 million trials over 150,000 x-vectors in memory: PLDA, and as-norm."""
+    for scorer in ("cosine", "plda"):
+        for norm in ("", "as-norm"):
+            words = [sys.executable, __file__, "stage9", scorer, norm]
+            done = subprocess.run(words, cwd=REPO, capture_output=True, text=True, check=True)
+            print(done.stdout, end="", flush=True)
+
+
+def stage9(scorer: str, norm: str) -> None:
+    """One back end's share of ``general``, in a process of its own."""
+    draw = np.random.default_rng(4)
+    count, cohort = 150_000, int(os.environ.get("COHORT", 6000))
+    x = draw.standard_normal((count, DIM), dtype=np.float32)
+    keys = [f"u{n:06d}" for n in range(count)]
+    found = sides(keys, x, {key: f"s{n % 6000}" for n, key in enumerate(keys)}, {})
+    del x
+    pairs = (draw.integers(0, count, 3_500_000, np.int32), draw.integers(0, count, 3_500_000, np.int32))
+    model = Plda(np.zeros(DIM), np.eye(DIM), np.linspace(4, 0.01, DIM)) if scorer == "plda" else None
+    back = Backend(Chain([]), model)
+    if norm:
+        others = Cohort(keys[:cohort], draw.standard_normal((cohort, DIM)), np.ones(cohort, np.int64))
+        back = replace(back, norm=ScoreNorm.parse([norm, "300"]), cohort=others)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    begin = time.perf_counter()
+    rows = back.transform(found.vectors, found.population)
+    back.score_transformed(rows, rows, pairs, found.examples, names=keys)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    more = f"peak {peak:.0f} MB, of which x-vectors {found.vectors.nbytes / 2**20:.0f} (before: {before:.0f})"
+    say(f"stage 9's scoring, {scorer} {norm}: 3,500,000 trials", time.perf_counter() - begin, more)
+
+
+def intervals(folder: Path) -> None:
+    """evaluate with 1,000 replicates over 6,000 speakers, 3.5 million trials."""
+    ids, count, draw = names(150_000), 3_500_000, np.random.default_rng(5)
+    one, two = draw.integers(0, len(ids), (2, count))
+    own = draw.random(count) < 0.1
+    two[own] = (one[own] + 6000 * draw.integers(1, 25, own.sum())) % len(ids)
+    same = one % 6000 == two % 6000
+    scores = draw.normal(size=count) * 3 - 5 + 8 * same
+    with open(folder / "own.trials", "w") as trials, open(folder / "own.scores", "w") as given:
+        for a, b, yes, score in zip(one.tolist(), two.tolist(), same.tolist(), scores.tolist(), strict=True):
+            trials.write(f"{int(yes)} {ids[a]} {ids[b]}\n")
+            given.write(f"{ids[a]} {ids[b]} {score:.6f}\n")
+    (folder / "own.utt2spk").write_text("".join(f"{one} {one[:7]}\n" for one in sorted(ids)))
+    files = ("--trials", folder / "own.trials", "--scores", folder / "own.scores", "--json")
+    for replicates in os.environ.get("REPLICATES", "20 1000").split():
+        more = ("--utt2spk", folder / "own.utt2spk", "--replicates", replicates)
+        command(f"evaluate, 3,500,000 trials, {replicates} replicates", "evaluate", *files, *more)
+
+
 def metrics(folder: Path) -> None:
     """EER, minDCF, actDCF and Cllr of 3.5 million scores in memory."""
     draw = np.random.default_rng(2)
@@ -166,11 +221,14 @@ def sklearn(folder: Path) -> None:
     say("cosine_scores in memory: a million trials", 1e6 * ours, f"{theirs / ours:.0f} times as fast")
 
 
-PARTS = {one.__name__: one for one in (small, big, plda, metrics, memory, sklearn)}
+PARTS = {one.__name__: one for one in (small, big, plda, general, intervals, metrics, memory, sklearn)}
 
 
 def main() -> None:
     """Do the parts that the command line names."""
+    if sys.argv[1:2] == ["stage9"]:
+        stage9(*sys.argv[2:])
+        return
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as name:
         for part in sys.argv[1:] or PARTS:
