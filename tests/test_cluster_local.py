@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -74,6 +76,13 @@ def test_the_log_tells_command_host_times_code_and_memory(launcher: str, work: P
     assert lines[4] == "two words"
     assert "threads=2" in lines[5] and "peak_memory=" in lines[5]
     assert lines[6].startswith("# Ended (code 0) at ") and lines[6].endswith(" seconds")
+
+
+def test_the_peak_memory_is_the_largest_of_the_job_and_what_it_started(launcher: str, work: Path) -> None:
+    script = '"$0" -Sc "bytearray(90 << 20)"; true'
+    assert call(launcher, work / "m.log", "bash", "-c", script, sys.executable).returncode == 0
+    found = re.search(r"peak_memory=(\d+)MB", (work / "m.log").read_text())
+    assert found and 90 <= int(found[1]) <= 130
 
 
 def test_no_more_jobs_at_once_than_asked(launcher: str, work: Path) -> None:
@@ -177,6 +186,40 @@ def test_a_signal_ends_the_jobs_and_all_they_started(launcher: str, work: Path, 
     assert process.wait(20) == 128 + number
     assert not [pid for pid in pids if running(pid)]
     assert "# Ended (code 143)" in (work / "log" / "f.1.log").read_text()
+
+
+# run.sh with its step, as a terminal's foreground job.
+FOREGROUND = """set -euo pipefail
+. steps/lock.sh
+export TIMBRE_DRIVER_PID=$$
+lock "$1" && shift
+echo 'set -euo pipefail; "$@"; echo the step went on' >"$1/step.sh"
+die_with_me bash "$1/step.sh" "${@:2}"
+echo the driver went on
+"""
+
+
+@LINUX
+def test_ctrl_c_on_the_terminal_ends_everything_and_frees_the_work_folder(
+    launcher: str, work: Path, repo: Path
+) -> None:
+    job = ["--max-jobs-run", "2", "JOB=1:2", str(work / "log" / "f.JOB.log"), "bash", "-c", FAMILY, str(work)]
+    line = ["bash", "-c", FOREGROUND, "driver", str(work / "held"), str(work), launcher, *job]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(repo)
+        os.execvp(line[0], line)
+    files = [work / "pids.1", work / "pids.2"]
+    assert wait_for(lambda: all(f.exists() and len(f.read_text().split()) == 3 for f in files))
+    os.write(terminal, b"\x03")
+    assert wait_for(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None)
+    said = os.read(terminal, 65536).decode()
+    assert os.waitpid(pid, 0)[1] != 0
+    assert "f: stopped; 0 of 2 jobs were done" in said and "went on" not in said
+    assert wait_for(lambda: not [p for f in files for p in f.read_text().split() if running(int(p))])
+    with open(work / "held" / ".lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(terminal)
 
 
 @LINUX

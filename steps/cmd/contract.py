@@ -14,6 +14,7 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from typing import IO, NamedTuple
 
 TAIL_LINES = 20
@@ -74,19 +75,23 @@ class Request(NamedTuple):
         return int(self.options.get(option, default))
 
 
-def parse(arguments: list[str]) -> Request:
-    """The command line (without the launcher's name); Refused if it breaks the contract."""
+def parse(arguments: list[str], more: Mapping[str, str] | None = None) -> Request:
+    """The command line (without the launcher's name); Refused if it breaks the contract.
+
+    ``more``: options that only this launcher knows, with what their values must look like.
+    """
+    known = {**OPTIONS, **(more or {})}
     words = list(arguments)
     options: dict[str, str] = {}
     while words and words[0].startswith("-"):
         name, equals, value = words.pop(0).lstrip("-").partition("=")
-        if name not in OPTIONS:
-            raise Refused(f"unknown option --{name}; known: " + " ".join(f"--{known}" for known in OPTIONS))
+        if name not in known:
+            raise Refused(f"unknown option --{name}; known: " + " ".join(f"--{option}" for option in known))
         if not equals:
             if not words:
                 raise Refused(f"--{name} needs a value")
             value = words.pop(0)
-        if not re.fullmatch(OPTIONS[name], value):
+        if not re.fullmatch(known[name], value):
             raise Refused(f"--{name} cannot be {value!r}")
         options[name] = value
     variable, jobs = None, range(1, 2)
@@ -140,6 +145,13 @@ def settings_of(request: Request, kind: str) -> dict[str, str]:
         return read_settings(path)
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}") from error
+
+
+def kind_of(request: Request, settings: dict[str, str]) -> str:
+    """gpu, io or cpu: whose settings a job gets. io is a fan-out whose name stands in ``io.jobs``."""
+    if request.number("gpu", 0):
+        return "gpu"
+    return "io" if request.name in settings.get("io.jobs", "").split() else "cpu"
 
 
 def tail(path: str, start: int = 0, lines: int = TAIL_LINES) -> list[str]:
