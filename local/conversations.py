@@ -1,20 +1,22 @@
-"""egs/conversations: made-up conversations of the development and evaluation speakers of egs/mini (stage 0).
+"""egs/conversations: egs/mini, and made-up conversations of its dev and evaluation speakers (stage 0).
 
 Each recording joins utterances of two to four speakers of one package (packages differ in channel, which
 would make it too easy) in random turns with short pauses, all equally loud. data/SET/rttm says who speaks
-when, data/SET/reco2num_spk how many. The training set is that of egs/mini, so that its model may be used.
+when, data/SET/reco2num_spk how many. The sets of utterances are those of egs/mini.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from local.augmentation import place
-from local.mini import read_tsv, write_set
+from local.mini import prepare as prepare_mini
+from local.mini import read_tsv
 from pysteps.audio.filters import resample, to_int16, trim_silence
 from pysteps.audio.read import read_audio
 from pysteps.diarize.turns import Turn, write_rttm
@@ -24,7 +26,7 @@ from pysteps.formats.tables import write_table
 from pysteps.prepare.script import main
 
 RATE = 16000
-COUNT, SECONDS = 12, 60.0  # conversations a set, and how long each gets at least
+COUNT, SECONDS = 24, 60.0  # conversations a set, and how long each gets at least
 TRIM_DB, LEVEL = 40.0, 0.05  # ends this much below an utterance's peak are cut; root mean square of all
 PAUSE = (0.1, 0.8)  # seconds between two turns
 
@@ -38,7 +40,9 @@ def utterance(path: Path) -> np.ndarray:
     return samples * (LEVEL / np.sqrt(np.mean(samples**2, dtype=np.float64)))
 
 
-def converse(rng: np.random.Generator, files: Mapping[str, Sequence[Path]]) -> tuple[np.ndarray, list[Turn]]:
+def converse(
+    rng: np.random.Generator, files: Mapping[str, Sequence[Path]], speech_of: Callable[[Path], np.ndarray]
+) -> tuple[np.ndarray, list[Turn]]:
     """A conversation of the speakers of ``files``: samples [time] and its turns. Nobody follows himself."""
     pieces, turns, at, last = [], [], 0, ""
     names = sorted(files)
@@ -50,7 +54,7 @@ def converse(rng: np.random.Generator, files: Mapping[str, Sequence[Path]]) -> t
                 waiting.append(waiting.pop(0))
         last = waiting.pop(0)
         pause = np.zeros(int(rng.uniform(*PAUSE) * RATE), np.float32)
-        speech = utterance(files[last][int(rng.integers(len(files[last])))])
+        speech = speech_of(files[last][int(rng.integers(len(files[last])))])
         start = at + len(pause)
         at = start + len(speech)
         pieces += [pause, speech]
@@ -67,13 +71,14 @@ def write_conversations(corpus: Path, folder: Path, rows: list[dict[str, str]], 
         packages.setdefault(row["package"], {}).setdefault(speaker, []).append(corpus / row["file"])
     known = sorted(name for name, people in packages.items() if len(people) > 1)
     wav, truth, numbers = {}, {}, {}
+    speech_of = cache(utterance)  # a voice is in several conversations
     for number in range(COUNT):
         name = f"{folder.name}-{number + 1:02d}"
         rng = generator(seed, name, "conversation")
         people = packages[known[number % len(known)]]
         count = int(rng.integers(2, min(4, len(people)) + 1))
         chosen = sorted(str(one) for one in rng.choice(sorted(people), count, replace=False))
-        samples, truth[name] = converse(rng, {one: people[one] for one in chosen})
+        samples, truth[name] = converse(rng, {one: people[one] for one in chosen}, speech_of)
         path = folder / "recordings" / f"{name}.wav"
         with replacing(path, "wb") as handle:
             soundfile.write(handle, to_int16(samples.astype(np.float32))[0], RATE, format="WAV")
@@ -87,15 +92,15 @@ def write_conversations(corpus: Path, folder: Path, rows: list[dict[str, str]], 
 
 
 def prepare(corpus: Path, data: Path, seed: int) -> None:
-    """Write data/{train,dev,eval}."""
+    """Write egs/mini's data, and data/{dev,eval}-conversations."""
+    prepare_mini(corpus, data, seed)
     people = {row["speaker"]: row for row in read_tsv(corpus / "speakers.tsv")}
-    rows: dict[str, list[dict[str, str]]] = {"train": [], "dev": [], "eval": []}
+    rows: dict[str, list[dict[str, str]]] = {}
     for row in read_tsv(corpus / "utterances.tsv"):
-        rows[people[row["utterance"].rpartition("-")[0]]["split"]].append(row)
-    genders = {name: row["gender"] for name, row in people.items()}
-    write_set(corpus, data / "train", rows["train"], genders)
+        split = people[row["utterance"].rpartition("-")[0]]["split"]
+        rows.setdefault(split, []).append(row)
     for name in ("dev", "eval"):
-        write_conversations(corpus, data / name, rows[name], seed)
+        write_conversations(corpus, data / f"{name}-conversations", rows[name], seed)
 
 
 if __name__ == "__main__":

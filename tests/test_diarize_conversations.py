@@ -1,7 +1,11 @@
-"""egs/conversations: made-up conversations and the truth about them belong together."""
+"""egs/conversations: made-up conversations and the truth about them belong together; the recipe in small."""
 
 from __future__ import annotations
 
+import csv
+import json
+import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +16,7 @@ from local import conversations
 from local.mini import read_tsv
 from pysteps.diarize.turns import read_rttm
 from pysteps.formats.tables import read_table
+from tests.pipeline import TINY, run_sh
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +60,55 @@ def test_nobody_follows_himself_or_speaks_with_another(folder: Path) -> None:
 def test_speakers_of_one_conversation_are_of_one_package(folder: Path) -> None:
     for turns in read_rttm(folder / "rttm").values():
         assert len({turn.speaker.split("-")[0] for turn in turns}) == 1
+
+
+@pytest.fixture
+def small(repo: Path, tmp_path: Path) -> Path:
+    """egs/mini's corpus with six training speakers a gender, and four utterances of everybody."""
+    corpus, taken, kept = repo / "egs" / "mini" / "corpus", Counter[str](), Counter[str]()
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for path in (path for path in corpus.iterdir() if path.is_dir()):
+        (folder / path.name).symlink_to(path)
+    people = []
+    for row in read_tsv(corpus / "speakers.tsv"):
+        taken[row["split"] + row["gender"]] += 1
+        people += [row] if row["split"] != "train" or taken["train" + row["gender"]] <= 6 else []
+    said = []
+    for row in read_tsv(corpus / "utterances.tsv"):
+        speaker = row["utterance"].rpartition("-")[0]
+        kept[speaker] += 1
+        if kept[speaker] <= 4 and any(one["speaker"] == speaker for one in people):
+            said.append(row)
+    for name, rows in (("speakers", people), ("utterances", said)):
+        with open(folder / f"{name}.tsv", "w", encoding="utf-8", newline="") as handle:
+            writer = csv.DictWriter(handle, list(rows[0]), delimiter="\t", quoting=csv.QUOTE_NONE)
+            writer.writeheader()
+            writer.writerows(rows)
+    return folder
+
+
+@pytest.mark.long
+def test_one_command_from_audio_to_der(small: Path, tmp_path: Path) -> None:
+    settings = {**TINY, "egs.repeats": "1", "diarize.shift": "0.96"}
+    settings = {key: value for key, value in settings.items() if ".shard_" not in key}
+    words = [word for key, value in settings.items() for word in (f"--{key}", value)]
+    words += ["--recipe", "conversations", "--corpus", str(small), "--work", str(tmp_path / "work")]
+    words += ["--augment", "none", "--nj", "2"]
+    done = run_sh(*words)
+    found = json.loads(next(tmp_path.glob("work/exp/*/diarize/ahc/results.json")).read_text())
+    assert {name: one["role"] for name, one in found["sets"].items()} == {
+        "dev-conversations": "development",
+        "eval-conversations": "evaluation",
+    }
+    for name, one in found["sets"].items():
+        assert one["recordings"] == 24 and one["windows"] > 24 * 40  # a minute each
+        rates = one["rates"]["all"]
+        assert 0 < rates["der_ci"][0] < rates["der"] < rates["der_ci"][1] < 100
+        assert re.search(rf"{name} +{rates['der']:.2f} ", done.stdout)
+        # The VAD finds nearly all of what is there: what is wrong is who speaks.
+        assert rates["missed"] < 5 and rates["false_alarm"] < 5
+    assert "eval.package" in done.stdout  # stage 9's table too
+    assert run_sh(*words).stdout.count(": fresh") == 11
+    other = run_sh(*words, "--stage", "diarize", "--diarize", "spectral")
+    assert "diarize spectral" in other.stdout and "eval.package" not in other.stdout

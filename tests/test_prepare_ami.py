@@ -430,6 +430,6 @@ def test_the_recipe_runs_from_the_corpus_to_eer_and_der(tmp_path: Path) -> None:
     (folder,) = (tmp_path / "work" / "exp").glob("*/results.json")
     results = json.loads(folder.read_text())
     assert set(results["trials"]) == {"eval", "eval.site"}
-    diarized = json.loads((folder.parent / "diarize" / "results.json").read_text())
+    diarized = json.loads((folder.parent / "diarize" / "ami" / "results.json").read_text())
     assert "eval-meetings" in json.dumps(diarized)
-    assert len(read_rttm(folder.parent / "diarize" / "eval-meetings" / "rttm")) == 4
+    assert len(read_rttm(folder.parent / "diarize" / "ami" / "eval-meetings" / "rttm")) == 4

@@ -1,4 +1,4 @@
-"""The command line of diarization: windows, extract, cluster, tune, evaluate."""
+"""The command line of diarization: windows, extract, cluster, tune, evaluate; and of stage diarize."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ VERBS = {
     "cluster": "x-vectors of windows -> RTTM",
     "tune": "x-vectors of a development set and its RTTM -> the threshold with the lowest DER",
     "evaluate": "RTTM against a reference: DER and JER",
+    "summary": "what stage diarize found in a run",
 }
+STAGE_WORDS = ("plan", "job", "gather", "run")  # of steps/diarize.sh, see formats.command
 
 
 def _parser() -> Any:
@@ -32,11 +34,16 @@ def _parser() -> Any:
             parser.add_argument("--reference", required=True, help="RTTM")
             parser.add_argument("--hypothesis", required=True, help="RTTM")
             parser.add_argument("--json", help="write all figures to this file")
+            parser.add_argument("--replicates", type=int, default=1000, help="of the bootstrap")
+            parser.add_argument("--seed", type=int, default=0, help="of its draws")
+        elif verb == "summary":
+            parser.add_argument("--run", required=True, help="exp/TAG/run.json")
         else:
             parser.add_argument("--config", action="config", help="conf/diarize/NAME.yaml")
-            parser.add_class_arguments(DiarizeOptions)
+            parser.add_class_arguments(DiarizeOptions, skip={"collar", "skip_overlap"})
         if verb in ("evaluate", "tune"):
             parser.add_argument("--uem", help="what is scored")
+        if verb != "summary":  # a conf file may hold them for every verb
             parser.add_argument("--collar", type=float, default=0.0, help="s on each side (NIST: 0.25)")
             parser.add_argument("--skip-overlap", action="store_true", help="score no overlapped speech")
         if verb == "evaluate":
@@ -73,6 +80,13 @@ def _parser() -> Any:
 
 def _options(words: Any) -> DiarizeOptions:
     return DiarizeOptions(**{field.name: words[field.name] for field in fields(DiarizeOptions)})
+
+
+def _summary(words: Any) -> None:
+    from ..formats.run import Run
+    from .results import summary
+
+    print(summary(Run.load(words.run)))
 
 
 def _windows(words: Any) -> None:
@@ -128,6 +142,7 @@ def _tune(words: Any) -> None:
 
 
 def _evaluate(words: Any) -> None:
+    from .intervals import with_intervals
     from .judge import judge, table
     from .turns import read_rttm, read_uem
 
@@ -140,6 +155,9 @@ def _evaluate(words: Any) -> None:
         jer_skip_overlap=words.jer_skip_overlap,
         uem=read_uem(words.uem) if words.uem else None,
     )
+    if words.replicates < 2:
+        raise InputError(f"--replicates {words.replicates}", mend="at least 2")
+    result = with_intervals(result, replicates=words.replicates, seed=words.seed)
     if words.json:
         write_text(words.json, json.dumps(result, indent=1) + "\n")
     print(table(result))
@@ -148,9 +166,26 @@ def _evaluate(words: Any) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """``python -m pysteps.diarize VERB ...``; see VERBS."""
     chosen = _parser().parse_args(arguments)
-    do = {"windows": _windows, "extract": _extract, "cluster": _cluster, "tune": _tune, "evaluate": _evaluate}
+    do = {
+        "windows": _windows,
+        "extract": _extract,
+        "cluster": _cluster,
+        "tune": _tune,
+        "evaluate": _evaluate,
+        "summary": _summary,
+    }
     do[chosen.verb](chosen[chosen.verb])
 
 
+def _stage(verb: str) -> None:
+    from ..formats import command
+    from . import speakers, xvectors
+
+    command.main(speakers if verb == "run" else xvectors)
+
+
 if __name__ == "__main__":
-    guarded(main)
+    if sys.argv[1:2] and sys.argv[1] in STAGE_WORDS:
+        _stage(sys.argv[1])
+    else:
+        guarded(main)

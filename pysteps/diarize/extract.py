@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from ..formats.tables import read_table, write_table
 from .options import DiarizeOptions
 from .windows import name_windows, sliding_windows, speech_regions
 
+TABLES = ("segments", "xvector.scp", "dropped")
+
 
 def geometry_of(run: Run) -> tuple[FrameGeometry, int]:
     """Frame geometry and sample rate of a run."""
@@ -23,64 +26,98 @@ def geometry_of(run: Run) -> tuple[FrameGeometry, int]:
     return geometry, run.options["audio"]["sample_rate"]
 
 
+class WindowEmbedder:
+    """A model, and how recordings are cut for it: x-vectors of windows, some recordings at a time.
+
+    The model is the run's, or that of ``model_folder`` if its features are those of the sets ``names``.
+    """
+
+    def __init__(
+        self, run: Run, names: Sequence[str], options: DiarizeOptions, model_folder: Path | None = None
+    ) -> None:
+        import torch
+
+        from ..features.contract import read, refuse_mismatch
+        from ..models.model import load_model, read_description
+
+        torch.set_num_threads(1)
+        source = model_folder or run.exp / "model"
+        for name in names:
+            refuse_mismatch(read_description(source)["features"], read(run.of("features", name)), name)
+        self._run, self._options = run, options
+        self._model = load_model(source).to("cuda" if torch.cuda.is_available() else "cpu")
+
+    def write(self, name: str, recordings: Sequence[str] | None, path: Path) -> dict[str, dict[str, str]]:
+        """Write the x-vectors of ``recordings`` (None: all) of the set ``name`` to the archive ``path``.
+
+        Returns TABLES: the windows, where their x-vectors lie, and what was dropped: windows with fewer
+        voiced frames than the network needs, recordings without a stretch of speech. A recording's windows
+        are batched among themselves, so what else is in the archive changes none of their bytes.
+        """
+        segments: dict[str, str] = {}
+        dropped: dict[str, str] = {}
+        decisions = read_table(self._run.of("vad", name) / "vad.scp")
+        with (
+            VoicedFeatures(self._run, name) as voiced,
+            arks.Archive() as archive,
+            arks.writing(path) as writer,
+        ):
+            for recording in voiced.utterances if recordings is None else recordings:
+                decided = archive.array(decisions[recording], recording) > 0.5
+                found, pieces, short = self._cut(recording, decided, voiced.matrix(recording))
+                segments.update(found)
+                dropped.update(short)
+                vectors = self._embed(pieces)
+                for window in sorted(vectors):
+                    writer.array(window, vectors[window])
+        return {"segments": segments, "xvector.scp": writer.scp, "dropped": dropped}
+
+    def _cut(
+        self, recording: str, decided: np.ndarray, matrix: np.ndarray
+    ) -> tuple[dict[str, str], dict[str, np.ndarray], dict[str, str]]:
+        # Lines of segments, voiced frames of each window, and the windows too short with their reason.
+        # Features are normalised over the recording, as stage extract does it, and then cut.
+        options, least = self._options, self._model.min_frames
+        geometry, rate = geometry_of(self._run)
+        regions = speech_regions(decided, geometry, rate, options.least_gap)
+        times = sliding_windows(regions, options.window, options.shift, options.least_window)
+        if not len(times):
+            return {}, {}, {recording: f"no stretch of speech of {options.least_window:g} s"}
+        segments, pieces, dropped = {}, {}, {}
+        for window, (start, end), (first, last) in zip(
+            name_windows(recording, times), times, _spans(decided, times, geometry, rate), strict=True
+        ):
+            if last - first < least:
+                dropped[window] = f"{last - first} voiced frames, the network needs {least}"
+                continue
+            segments[window] = f"{recording} {start:.3f} {end:.3f}"
+            pieces[window] = matrix[first:last]
+        return segments, pieces, dropped
+
+    def _embed(self, pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        from ..extract.vectors import embed_all
+        from ..models.model import embed
+
+        chosen = self._run.options["extract"]
+        return embed_all(
+            pieces, lambda group: embed(self._model, group), chosen["batch_size"], chosen["max_frames"]
+        )
+
+
 def extract_windows(
     run: Run, name: str, folder: Path, options: DiarizeOptions, model_folder: Path | None = None
 ) -> dict[str, int]:
     """Windows of the set ``name`` (whole recordings, stages 1, 2 and 4 done) and their x-vectors.
 
-    Writes segments, xvector.ark, xvector.scp and dropped (windows with fewer voiced frames than the
-    network needs) to ``folder``; the model is the run's, or that of ``model_folder`` if its features are
-    the same. Returns how many windows and dropped ones there are. Features are normalised over the
-    recording, as stage extract does it, and then cut.
+    Writes xvector.ark and TABLES to ``folder`` and returns how many windows and dropped ones there are. The
+    model is the run's, or that of ``model_folder`` if its features are the same.
     """
-    import torch
-
-    from ..extract.vectors import embed_all
-    from ..features.contract import read, refuse_mismatch
-    from ..models.model import embed, load_model, read_description
-
-    torch.set_num_threads(1)
-    source = model_folder or run.exp / "model"
-    refuse_mismatch(read_description(source)["features"], read(run.of("features", name)), name)
-    model = load_model(source).to("cuda" if torch.cuda.is_available() else "cpu")
-    batch, longest = run.options["extract"]["batch_size"], run.options["extract"]["max_frames"]
-    geometry, rate = geometry_of(run)
-    table = read_table(run.of("vad", name) / "vad.scp")
-    segments: dict[str, str] = {}
-    dropped: dict[str, str] = {}
-    with (
-        VoicedFeatures(run, name) as voiced,
-        arks.Archive() as archive,
-        arks.writing(folder / "xvector.ark") as writer,
-    ):
-        for recording in voiced.utterances:
-            decided = archive.array(table[recording], recording) > 0.5
-            times = sliding_windows(
-                speech_regions(decided, geometry, rate, options.least_gap),
-                options.window,
-                options.shift,
-                options.least_window,
-            )
-            spans = _spans(decided, times, geometry, rate)
-            matrix = voiced.matrix(recording)
-            pieces = {}
-            for window, (start, end), (first, last) in zip(
-                name_windows(recording, times), times, spans, strict=True
-            ):
-                if last - first < model.min_frames:
-                    dropped[window] = f"{last - first} voiced frames, the network needs {model.min_frames}"
-                    continue
-                segments[window] = f"{recording} {start:.3f} {end:.3f}"
-                pieces[window] = matrix[first:last]
-            vectors = embed_all(pieces, lambda group: embed(model, group), batch, longest)
-            for window in sorted(vectors):
-                writer.array(window, vectors[window])
-    if not segments:
+    tables = WindowEmbedder(run, [name], options, model_folder).write(name, None, folder / "xvector.ark")
+    if not tables["segments"]:
         raise InputError("no window long enough", where=folder, mend="a longer window")
-    write_table(folder / "xvector.scp", writer.scp)
-    write_table(folder / "segments", segments)
-    write_table(folder / "dropped", dropped)
-    return {"windows": len(segments), "dropped": len(dropped)}
+    for table in TABLES:
+        write_table(folder / table, tables[table])
+    return {"windows": len(tables["segments"]), "dropped": len(tables["dropped"])}
 
 
 def _spans(decided: np.ndarray, times: np.ndarray, geometry: FrameGeometry, rate: int) -> np.ndarray:

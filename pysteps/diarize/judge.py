@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from ..formats.errors import InputError
@@ -10,6 +11,14 @@ from .turns import Turn, Turns
 from .vectors import EXTRA
 
 Uem = Mapping[str, Sequence[tuple[float, float]]]
+
+
+def available() -> bool:
+    """Whether pyannote.metrics is installed, which error rates need."""
+    try:
+        return find_spec("pyannote.metrics") is not None
+    except ModuleNotFoundError:  # pyannote itself is not there
+        return False
 
 
 def judge(
@@ -29,7 +38,8 @@ def judge(
     speakers speak at once is not scored. JER (Ryant et al., DIHARD II, 2019) is defined with neither and
     has its own two options. ``uem``: what is scored; without one from 0 to the end of the last turn of
     either. A recording that was not found counts as missed; one that the reference does not have is
-    refused.
+    refused. Beside the rates stand what they are made of: "error_seconds" of "speech_seconds", and the
+    number of "scored_speakers", whose mean Jaccard error is the JER.
     """
     _refuse_strangers(reference, found, uem)
     if collar < 0 or jer_collar < 0:
@@ -42,7 +52,7 @@ def judge(
         rows[name] = _judge_one(diarization, jaccard, said, heard, scored)
     total = _rates({key: diarization[key] for key in _PARTS})
     total |= {"jer": 100 * abs(jaccard) if jaccard["speaker count"] else None}
-    for key in ("speakers_reference", "speakers_found"):
+    for key in ("scored_speakers", "speakers_reference", "speakers_found"):
         total[key] = sum(row[key] for row in rows.values())
     settings = {"collar": collar, "skip_overlap": skip_overlap}
     settings |= {"jer_collar": jer_collar, "jer_skip_overlap": jer_skip_overlap}
@@ -90,6 +100,7 @@ def _judge_one(
     return {
         **_rates(parts),
         "jer": 100 * float(jer["jaccard error rate"]) if jer["speaker count"] else None,
+        "scored_speakers": int(jer["speaker count"]),
         "speakers_reference": len(one.labels()),
         "speakers_found": len(two.labels()),
     }
@@ -99,8 +110,9 @@ def _rates(parts: Mapping[str, float]) -> dict[str, Any]:
     speech = float(parts["total"])
     shares = [100 * float(parts[key]) / speech if speech else None for key in _PARTS[1:]]
     names = ("missed", "false_alarm", "confusion")
-    der = 100 * sum(float(parts[key]) for key in _PARTS[1:]) / speech if speech else None
-    return {"der": der, **dict(zip(names, shares, strict=True)), "speech_seconds": speech}
+    wrong = sum(float(parts[key]) for key in _PARTS[1:])
+    rates = {"der": 100 * wrong / speech if speech else None, **dict(zip(names, shares, strict=True))}
+    return {**rates, "error_seconds": wrong, "speech_seconds": speech}
 
 
 def _annotation(turns: Sequence[Turn]) -> Any:
@@ -132,4 +144,11 @@ def table(result: Mapping[str, Any]) -> str:
         values = (row[key] for key in ("der", "missed", "false_alarm", "confusion", "jer"))
         said = " ".join("      -" if value is None else f"{value:7.2f}" for value in values)
         lines.append(f"{name:24s} {said}  {row['speakers_found']} of {row['speakers_reference']}")
-    return "\n".join(lines)
+    spans = [f"{key.upper()} {_span(result['all'].get(f'{key}_ci'))}" for key in ("der", "jer")]
+    if result["all"].get("der_ci"):
+        lines.append(f"95 % intervals over {len(result['recordings'])} recordings: {', '.join(spans)}")
+    return "\n".join([*lines, *(f"note: {note}" for note in result.get("notes", []))])
+
+
+def _span(ends: Sequence[float] | None) -> str:
+    return "-" if ends is None else f"{ends[0]:.2f} - {ends[1]:.2f}"
