@@ -1,7 +1,7 @@
 """egs/mini and LibriSpeech side by side, for training on one and judging on the other (stage 0).
 
-The corpus to name is LibriSpeech (local/librispeech.py says its layout); egs/mini's ships with the code. Sets are
-those of either recipe behind its name: mini-train, mini-eval, librispeech-eval, librispeech-test-other ...
+The corpus to name is LibriSpeech (local/librispeech.py says its layout); that of egs/mini ships with the
+code. Sets are those of either recipe behind its name: mini-train, mini-eval, librispeech-eval ...
 Which of them train, adapt and are judged, the recipe says.
 """
 

@@ -22,7 +22,6 @@ from pysteps.formats.run import Run
 from pysteps.formats.tables import read_table, write_table
 from pysteps.recipe.options import parse
 from pysteps.recipe.resolve import resolve
-from pysteps.recipe.status import disk_bytes
 from tests.pipeline import REPO
 
 SHIFT, LENGTH = 160, 400
@@ -285,15 +284,6 @@ def test_training_augments_audio_only() -> None:
 def test_an_unknown_kind_of_egs_is_refused() -> None:
     with pytest.raises(InputError, match="one of features, audio"):
         resolve(REPO, parse(["--recipe", "folder", "--egs.kind", "sound"]))
-
-
-def test_disk_of_egs_is_what_samples_take(tmp_path: Path) -> None:
-    run = tiny_run(tmp_path)
-    for name in run.base_sets:
-        folder = run.of("audio", name)
-        write_table(folder / "utt2dur", {"s0-0": "10.0"})
-        write_table(run.data / name / "utt2spk", {"s0-0": "s0"})
-    assert disk_bytes(run)["egs"] == 10 * 16000 * 2
 
 
 def test_the_contract_travels_with_the_egs(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from ..formats import arks, tables
 from ..formats.datadir import DataSet, check, mend
 from ..formats.drops import conclude_drops
 from ..formats.errors import InputError
+from ..formats.lookup import Lookup
 from ..formats.run import Run
 from ..formats.shards import Tables
 from ..formats.stamps import Unit
@@ -94,14 +95,14 @@ def channels(data: DataSet) -> dict[str, int]:
 class Cuts:
     """What a set's tables say of its recordings: ``wav`` entry, ``segments``, and ``channel`` numbers."""
 
-    wav: dict[str, str]
+    wav: Mapping[str, str]
     segments: dict[str, tuple[str, float, float]]
     channel: dict[str, int]
 
     @staticmethod
     def of(data: DataSet) -> Cuts:
         """Read them."""
-        return Cuts(data.table("wav.scp"), data.segments(), channels(data))
+        return Cuts(Lookup(data.folder / "wav.scp"), data.segments(), channels(data))
 
 
 def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:

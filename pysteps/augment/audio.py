@@ -10,8 +10,8 @@ import numpy as np
 
 from ..formats.arks import Archive
 from ..formats.errors import InputError
+from ..formats.lookup import Lookup
 from ..formats.run import Run
-from ..formats.tables import read_table
 from .blocks import Streamed
 from .draw import apply
 from .effects import Load
@@ -27,12 +27,12 @@ class Audio:
 
     def __init__(self, run: Run, name: str, pools: Pools | None = None) -> None:
         self._scp = run.audio_scp(name)
-        self._entries = read_table(self._scp)
+        self._entries = Lookup(self._scp)
         self._archive = Archive()
         self._rate: int = run.options["audio"]["sample_rate"]
         copy = name in run.copies
         self._table = run.data / name / "augment"
-        self._drawn = read_table(self._table) if copy else {}
+        self._drawn: Mapping[str, str] = Lookup(self._table) if copy else {}
         self._pools = (pools or Pools(run)) if copy else None
 
     def __enter__(self) -> Audio:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections import OrderedDict
 from collections.abc import Callable
@@ -148,8 +149,10 @@ class Pools:
 
         rng = generator(self.options.seed, name, "simulated room")
         room = simulate_room(rng, self.rate, rt60=(self.options.room_rt60[0], self.options.room_rt60[1]))
+        whole = io.BytesIO()  # numpy would write past the handle, and say of a full disk but a count
+        np.save(whole, room, allow_pickle=False)
         with replacing(path, "wb") as handle:
-            np.save(handle, room, allow_pickle=False)
+            handle.write(whole.getbuffer())
         return room
 
 

@@ -11,7 +11,7 @@ from ..formats.errors import InputError
 from ..formats.rng import generator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
     """One utterance that chunks can be cut from. ``of`` is the clean utterance (itself, or a copy's)."""
 
@@ -50,15 +50,24 @@ def hold_out(sources: Sequence[Source], share: float, seed: int) -> set[str]:
 
 
 def plan_training(
-    sources: Sequence[Source], shortest: int, longest: int, repeats: float, per_archive: int, seed: int
+    sources: Sequence[Source],
+    shortest: int,
+    longest: int,
+    repeats: float,
+    per_archive: int,
+    seed: int,
+    frames: np.ndarray | None = None,
 ) -> list[ArchivePlan]:
     """Archives whose chunks together take every voiced frame ``repeats`` times on average.
+
+    ``frames`` [sources]: how many frames each counts as having, where that is not its own number.
 
     Every source of at least ``shortest`` frames gives at least one chunk. Chunks are shuffled over all
     archives; an archive's length is drawn from [shortest, longest] frames; a chunk whose utterance is
     shorter than the archive's length moves to an archive that it fits. Memory: a few numbers a chunk.
     """
-    frames = np.asarray([source.frames for source in sources], np.int64)
+    if frames is None:
+        frames = np.asarray([source.frames for source in sources], np.int64)
     usable = np.flatnonzero(frames >= shortest)
     if not len(usable):
         raise InputError(f"no utterance has {shortest} voiced frames", mend="lower --egs.min_seconds")
@@ -74,9 +83,12 @@ def plan_training(
     moved = place >= fitting
     place[moved] = (rng.random(int(moved.sum())) * fitting[moved]).astype(np.int64)
     order = rng.permutation(archives)  # so that an archive's number says nothing about its length
+    # Each archive's slots in the order they have, all archives in one sort: there may be thousands.
+    edges = np.searchsorted(np.sort(place), np.arange(archives + 1))
+    sorted_slots = slots[np.argsort(place, kind="stable")]
     plans = []
     for archive in range(archives):
-        mine = slots[place == archive]
+        mine = sorted_slots[edges[archive] : edges[archive + 1]]
         length = int(lengths[archive])
         start = (rng.random(len(mine)) * (frames[mine] - length + 1)).astype(np.int64)
         plans.append(ArchivePlan(f"train.{order[archive] + 1}", length, mine, start))

@@ -14,13 +14,16 @@ from ..features import contract as contracts
 from ..features import stage as features
 from ..formats.atomic import write_text
 from ..formats.errors import InputError
+from ..formats.lookup import Lookup
 from ..formats.run import Run
 from ..formats.shards import Tables
 from ..formats.stamps import Unit
-from ..formats.tables import invert, read_table, write_table
+from ..formats.tables import invert, read_lines, read_table, write_table
 from .live import augments_live, highest_speed, voices
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .cut import ChunkGeometry
     from .plan import ArchivePlan, Source
 
@@ -87,15 +90,19 @@ def units(run: Run) -> list[Unit]:
 def _sources(run: Run) -> list[Source]:
     from .plan import Source
 
-    found = []
+    found: list[Source] = []
+    same: dict[str, str] = {}  # one object for all equal names: millions of sources hold them
     for name in _sets(run):
         voiced = read_table(run.of("vad", name) / "utt2num_voiced")
         there = voiced if _audio(run) else read_table(run.of("features", name) / "feats.scp")
         utt2spk = run.set(name).utt2spk()
-        drawn = read_table(run.data / name / "augment") if name in run.copies else {}
+        copied = name in run.copies
+        drawn = read_lines(run.data / name / "augment") if copied else iter(())
+        clean = {utt: same.setdefault(of, of) for utt, of in ((u, json.loads(v)["of"]) for _, u, v in drawn)}
         for utt in sorted(there):
-            of = json.loads(drawn[utt])["of"] if utt in drawn else utt
-            found.append(Source(name, utt, of, utt2spk[utt], int(voiced[utt])))
+            who = same.setdefault(utt2spk[utt], utt2spk[utt])
+            utt = utt if copied else same.setdefault(utt, utt)
+            found.append(Source(name, utt, clean.get(utt, utt), who, int(voiced[utt])))
     return found
 
 
@@ -125,12 +132,11 @@ def items(run: Run, unit: Unit) -> list[str]:
     clean = [source for source in sources if source.utt in held]
     valid = [source for source in clean if source.frames >= shortest]
     # Held-out chunks are cut at the speed as it is: fewer frames do.
-    needed = {source.utt: geometry.needed(shortest) for source in training}
-    _say_short(unit, [*training, *clean], needed | {source.utt: shortest for source in clean})
+    _say_short(unit, [(training, geometry.needed(shortest)), (clean, shortest)])
     # Planned in frames as the network gets them, which at the highest speed are fewer than there are.
-    usable = [replace(source, frames=geometry.fitting(source.frames)) for source in training]
+    usable = _fitting([source.frames for source in training], geometry)
     plans = plan_training(
-        usable, shortest, longest, options["repeats"], options["archive_chunks"], options["seed"]
+        training, shortest, longest, options["repeats"], options["archive_chunks"], options["seed"], usable
     )
     shutil.rmtree(unit.folder / "plan", ignore_errors=True)  # of a plan with more archives
     for plan in plans:
@@ -143,20 +149,32 @@ def items(run: Run, unit: Unit) -> list[str]:
     return [plan.name for plan in plans] + (["valid.1"] if valid else [])
 
 
-def _say_short(unit: Unit, sources: list[Source], needed: dict[str, int]) -> None:
-    short = {source.utt: str(source.frames) for source in sources if source.frames < needed[source.utt]}
+def _fitting(frames: list[int], geometry: ChunkGeometry) -> np.ndarray:
+    import numpy as np
+
+    numbers, which = np.unique(np.asarray(frames, np.int64), return_inverse=True)
+    return np.asarray([geometry.fitting(number) for number in numbers.tolist()], np.int64)[which]
+
+
+def _say_short(unit: Unit, wanted: list[tuple[list[Source], int]]) -> None:
+    # ``wanted``: sources with the fewest frames that they need.
+    short, fewest = {}, 0
+    for sources, least in wanted:
+        found = {source.utt: str(source.frames) for source in sources if source.frames < least}
+        fewest = max(fewest, least) if found else fewest
+        short.update(found)
     write_table(unit.folder / "short", short)
     if short:
-        fewest = max(needed[utt] for utt in short)
+        total = sum(len(sources) for sources, _ in wanted)
         print(
-            f"egs: {len(short)} of {len(sources)} utterances have fewer than {fewest} voiced frames "
+            f"egs: {len(short)} of {total} utterances have fewer than {fewest} voiced frames "
             f"and give no chunk; {unit.folder / 'short'} lists them",
             file=sys.stderr,
         )
 
 
 def _lines(plan: ArchivePlan, pool: list[Source]) -> Iterator[str]:
-    for number, (index, start) in enumerate(zip(plan.source, plan.start, strict=True)):
+    for number, (index, start) in enumerate(zip(plan.source.tolist(), plan.start.tolist(), strict=True)):
         data, utt = pool[index].data, pool[index].utt
         yield f"{number:06d}-{utt}@{start} {data} {utt} {start} {plan.frames}\n"
 
@@ -188,7 +206,7 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
         cut = write.audio_cutter(run, sets, _geometry(run), _contract(run))
     else:
         cut = write.feature_cutter(run, sets)
-    utt2spk = {name: run.set(name).utt2spk() for name in sets}
+    utt2spk = {name: Lookup(run.data / name / "utt2spk") for name in sets}
 
     def do(unit: Unit, number: int, names: list[str]) -> Tables:
         (archive,) = names

@@ -11,8 +11,8 @@ from ..augment.audio import Audio
 from ..augment.pools import Pools
 from ..formats.arks import Archive
 from ..formats.errors import InputError
+from ..formats.lookup import Lookup
 from ..formats.run import Run
-from ..formats.tables import read_table
 from .cut import ChunkGeometry, voiced_samples
 
 
@@ -26,7 +26,7 @@ class VoicedAudio:
         self._run, self._geometry, self._archive = run, geometry, Archive(keep=64)
         pools = Pools(run)
         self._audio = {name: Audio(run, name, pools) for name in sets}
-        self._vad = {name: read_table(run.of("vad", name) / "vad.scp") for name in sets}
+        self._vad = {name: Lookup(run.of("vad", name) / "vad.scp") for name in sets}
         self._latest: tuple[tuple[str, str], np.ndarray, np.ndarray] | None = None
 
     def __enter__(self) -> VoicedAudio:

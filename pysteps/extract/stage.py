@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..formats.run import Run
 from ..formats.shards import Tables
 from ..formats.stamps import Unit
 from ..formats.tables import invert, read_table, write_table
+from ..formats.vectors import read_rows
 
 NAME = "extract"
 VERSION = 1
@@ -27,9 +28,9 @@ def folder_of(run: Run, name: str) -> Path:
 
 
 def units(run: Run) -> list[Unit]:
-    """One unit a recorded set."""
+    """One unit a set of utterances."""
     found = []
-    for name in run.base_sets:
+    for name in run.utterance_sets:
         features, folder = run.of("features", name), folder_of(run, name)
         found.append(
             Unit(
@@ -100,12 +101,31 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
     return do
 
 
+def _groups(speakers: dict[str, list[str]], most: int = 20_000) -> Iterator[dict[str, list[str]]]:
+    # Speakers in order, of some ``most`` utterances together: their vectors fit in memory.
+    some: dict[str, list[str]] = {}
+    count = 0
+    for speaker, utts in speakers.items():
+        some[speaker] = utts
+        count += len(utts)
+        if count >= most:
+            yield some
+            some, count = {}, 0
+    if some:
+        yield some
+
+
 def conclude(run: Run, unit: Unit) -> None:
     """Average each speaker's x-vectors and count what was dropped."""
     table = read_table(unit.folder / "xvector.scp")
     utt2spk = run.set(unit.name).utt2spk()
-    with arks.Archive() as archive, arks.writing(unit.folder / "spk_xvector.ark") as writer:
-        for speaker, utts in invert({utt: utt2spk[utt] for utt in table}).items():
-            writer.array(speaker, np.mean([archive.array(table[utt], utt) for utt in utts.split()], axis=0))
+    speakers = invert({utt: utt2spk[utt] for utt in table})
+    with arks.writing(unit.folder / "spk_xvector.ark") as writer:
+        for some in _groups({speaker: utts.split() for speaker, utts in speakers.items()}):
+            rows = read_rows({utt: table[utt] for utts in some.values() for utt in utts}, unit.folder)
+            at = 0
+            for speaker, utts in some.items():
+                writer.array(speaker, np.mean(rows[at : at + len(utts)], axis=0))
+                at += len(utts)
     write_table(unit.folder / "spk_xvector.scp", writer.scp)
     conclude_drops(run, NAME, unit.name, unit.folder / "dropped")

@@ -11,6 +11,7 @@ from ..formats import arks
 from ..formats.atomic import write_text
 from ..formats.drops import conclude_drops
 from ..formats.errors import InputError
+from ..formats.lookup import Lookup
 from ..formats.run import Run
 from ..formats.shards import Tables
 from ..formats.stamps import Unit
@@ -97,7 +98,7 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
             return error
 
     def do(unit: Unit, number: int, utts: list[str]) -> Tables:
-        vad = read_table(run.of("vad", unit.name) / "vad.scp")
+        vad = Lookup(run.of("vad", unit.name) / "vad.scp")
         frames, statistics, dropped = {}, {}, {}
         with (
             Audio(run, unit.name) as audio,

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..formats.arks import Archive
 from ..formats.errors import InputError
+from ..formats.lookup import Lookup
 from ..formats.run import Run
-from ..formats.tables import read_table
 from .cmvn import apply_cmvn, blocks, sliding_frames
 from .contract import FeaturesOptions, contract, global_stats, refuse_mismatch, stored
 
@@ -25,9 +25,9 @@ class VoicedFeatures:
     def __init__(self, run: Run, name: str) -> None:
         folder = run.of("features", name)
         refuse_mismatch(contract(run), stored(folder), folder, asks="this run asks for")
-        self._feats = read_table(folder / "feats.scp")
-        self._cmvn = read_table(folder / "cmvn.scp")
-        self._vad = read_table(run.of("vad", name) / "vad.scp")
+        self._feats = Lookup(folder / "feats.scp")
+        self._cmvn = Lookup(folder / "cmvn.scp")
+        self._vad = Lookup(run.of("vad", name) / "vad.scp")
         self._options = FeaturesOptions(**run.options["features"])
         whole = self._options.cmvn == "global"
         self._global = global_stats(run.of("features", run.train_set)) if whole else None
@@ -44,7 +44,7 @@ class VoicedFeatures:
         """All utterances, sorted."""
         return sorted(self._feats)
 
-    def _entry(self, table: dict[str, str], utt: str) -> str:
+    def _entry(self, table: Lookup, utt: str) -> str:
         if utt not in table:
             raise InputError(
                 "no features of it", where=self._where, utt=utt, mend="redo stages vad and features"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -10,16 +11,15 @@ from ..formats.datadir import DataSet, check, mend, refuse_overlap
 from ..formats.errors import InputError
 from ..formats.run import Run
 from ..formats.stamps import Unit
-from ..formats.tables import read_table
+from ..formats.tables import read_lines, read_table
 
 NAME = "prepare"
 VERSION = 1
-POOLS = Path("local") / "augmentation.py"
+LOCAL = Path("local")
 
 
 def units(run: Run) -> list[Unit]:
     """One unit: all sets come from one corpus."""
-    script = Path("local") / f"{run.prepare}.py"
     return [
         Unit(
             name=run.recipe,
@@ -27,10 +27,34 @@ def units(run: Run) -> list[Unit]:
             folder=run.data,
             version=VERSION,
             options={"corpus": run.corpus, **run.options[NAME]},
-            inputs=(script, *((POOLS,) if POOLS.is_file() else ())),
+            inputs=tuple(scripts(LOCAL / f"{run.prepare}.py")),
             outputs=tuple(run.data / name / "wav.scp" for name in run.base_sets),
         )
     ]
+
+
+def scripts(script: Path) -> list[Path]:
+    """``script`` and whatever of its folder (``local``) it imports, by itself or through another."""
+    found, waiting = [script], [script]
+    while waiting:
+        try:
+            tree = ast.parse(waiting.pop().read_bytes())
+        except (OSError, SyntaxError):
+            continue  # missing or broken: the stage says so when it runs it
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                continue
+            for name in names:
+                package, _, module = name.partition(".")
+                path = script.parent / f"{module}.py"
+                if package == script.parent.name and module and path not in found and path.is_file():
+                    found.append(path)
+                    waiting.append(path)
+    return [script, *sorted(found[1:])]
 
 
 def do(run: Run, unit: Unit) -> None:
@@ -50,7 +74,8 @@ def do(run: Run, unit: Unit) -> None:
 def _clear(run: Run) -> None:
     # What an earlier corpus had and this one has not must not be taken for this one's.
     for folder in (run.data / name for name in run.base_sets if (run.data / name).is_dir()):
-        for path in [folder / "segments", folder / "enrol", *folder.glob("trials*"), *folder.glob("utt2*")]:
+        tables = (folder / name for name in ("segments", "enrol", "rttm", "uem", "reco2num_spk"))
+        for path in [*tables, *folder.glob("trials*"), *folder.glob("utt2*")]:
             path.unlink(missing_ok=True)
 
 
@@ -61,8 +86,8 @@ def validate(run: Run) -> None:
         for sentence in mend(data):
             print(sentence, file=sys.stderr)
         check(data)
-        speakers = len(set(data.utt2spk().values()))
-        print(f"{data.folder}: {len(data.utt2spk())} utterances of {speakers} speakers", file=sys.stderr)
+        utts = sum(1 for _ in read_lines(data.folder / "utt2spk"))
+        print(f"{data.folder}: {utts} utterances of {len(data.speakers())} speakers", file=sys.stderr)
     refuse_overlap(run.set(run.train_set), [run.set(name) for name in run.base_sets[1:]])
 
 

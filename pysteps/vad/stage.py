@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..formats.drops import conclude_drops
+from ..formats.lookup import Lookup
 from ..formats.run import Run
 from ..formats.shards import Tables
 from ..formats.stamps import Unit
@@ -49,13 +50,13 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
     from ..audio.convert import Recordings
     from .decide import decide_set
 
-    tables: dict[str, dict[str, str]] = {}  # of one set: read once for all its shards
+    tables: dict[str, Lookup] = {}  # of one set, for all its shards
 
     def do(unit: Unit, number: int, utts: list[str]) -> Tables:
         path = run.audio_scp(unit.name)
         if unit.name not in tables:
             tables.clear()
-            tables[unit.name] = read_table(path)
+            tables[unit.name] = Lookup(path)
         with Recordings(path, tables[unit.name]) as recordings:
             return decide_set(unit.folder / f"vad.{number}.ark", utts, recordings.samples, run.options[NAME])
 

@@ -1,0 +1,27 @@
+"""Stage prepare: what its stamp reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pysteps.prepare.stage import scripts
+
+
+def test_a_scripts_own_modules_are_part_of_its_stamp(tmp_path: Path) -> None:
+    folder = tmp_path / "local"
+    folder.mkdir()
+    texts = {
+        "corpus": "import csv\nfrom local.words import read\nfrom pysteps.formats import tables\n",
+        "words": "from local import times\nimport local.corpus\n",  # a circle ends
+        "times": "",
+        "other": "from local.corpus import x\n",
+        "csv": "",  # the library's is meant, not this
+    }
+    for name, text in texts.items():
+        (folder / f"{name}.py").write_text(text)
+    found = [path.stem for path in scripts(folder / "corpus.py")]
+    assert found == ["corpus", "times", "words"]
+
+
+def test_a_missing_script_is_named_by_its_stamp(tmp_path: Path) -> None:
+    assert scripts(tmp_path / "local" / "none.py") == [tmp_path / "local" / "none.py"]
