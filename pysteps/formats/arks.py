@@ -91,7 +91,9 @@ class Archive:
             try:
                 handle = open(path, "rb")  # noqa: SIM115 - closed on exit or when pushed out below
             except OSError as error:
-                raise InputError(error.strerror or str(error), where=path, utt=utt) from error
+                said = f"cannot be read: {error.strerror}"
+                mend = "put it back, or redo the stage that wrote it with --force"
+                raise InputError(said, where=path, utt=utt, mend=mend) from error
         self._files[path] = handle
         if len(self._files) > self._keep:
             self._files.pop(next(iter(self._files))).close()
@@ -203,10 +205,14 @@ class ArchiveWriter:
 
         self._handle.write(_AUDIO.pack(b"AUDIO", 8, 0))
         window, count = _Window(self._handle, begin + _AUDIO.size), 0
-        with soundfile.SoundFile(window, "w", rate, 1, "PCM_16", format="FLAC") as file:
-            for block in blocks:
-                file.write(np.ascontiguousarray(block, np.int16))
-                count += len(block)
+        try:
+            with soundfile.SoundFile(window, "w", rate, 1, "PCM_16", format="FLAC") as file:
+                for block in blocks:
+                    file.write(np.ascontiguousarray(block, np.int16))
+                    count += len(block)
+        finally:
+            if window.failure is not None:
+                raise window.failure  # in place of what the library made of it, if anything
         if not count:
             raise InputError("no samples: a flac needs one", where=self._name)
         size = self._handle.seek(0, os.SEEK_END) - begin - _AUDIO.size
@@ -221,20 +227,32 @@ class ArchiveWriter:
 
 
 class _Window:
-    """A file from ``begin`` of another one on, for a library that seeks to absolute places."""
+    """A file from ``begin`` of another one on, for a library that seeks to absolute places.
+
+    The library calls from C, where an exception is lost: a failing disk is kept in ``failure``.
+    """
 
     def __init__(self, handle: IO[bytes], begin: int) -> None:
         self._handle, self._begin = handle, begin
+        self.failure: OSError | None = None
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         place = self._begin + offset if whence == os.SEEK_SET else offset
-        return self._handle.seek(place, whence) - self._begin
+        try:
+            return self._handle.seek(place, whence) - self._begin
+        except OSError as error:  # what was written before is flushed first
+            self.failure = self.failure or error
+            return -1
 
     def tell(self) -> int:
         return self._handle.tell() - self._begin
 
     def write(self, data: bytes) -> int:
-        return self._handle.write(data)
+        try:
+            return self._handle.write(data)
+        except OSError as error:
+            self.failure = self.failure or error
+            return 0
 
     def read(self, count: int = -1) -> bytes:
         return self._handle.read(count)

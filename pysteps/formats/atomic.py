@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_BUFFER = 1 << 16  # bytes: a call of _Disk.write each
+
+
+class _Disk(io.FileIO):
+    """The file below the buffers. It remembers a write that failed.
+
+    Libraries that write through a callback (libsndfile, torch's zip writer) lose the error or throw one of
+    their own in its place.
+    """
+
+    failure: OSError | None = None
+
+    def write(self, data: object) -> int | None:  # type: ignore[override]
+        """As io.FileIO, which may write less than all of it; the buffer above goes on with the rest."""
+        try:
+            return super().write(data)  # type: ignore[arg-type]
+        except OSError as error:
+            self.failure = self.failure or error
+            raise
 
 
 def _beside(path: Path) -> Path:
@@ -26,31 +50,66 @@ def replacing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO]:
     """Open a temporary neighbour of ``path``; on success fsync it and rename it over ``path``.
 
     ``mode`` is "w" (UTF-8 text, newline kept) or "wb". On an error the neighbour is removed and
-    ``path`` is what it was.
+    ``path`` is what it was. A disk that refuses is an OSError whose ``filename`` is ``path`` and whose
+    sentence names the disk, whatever was raised in the block because of it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = _beside(path)
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    with _refusing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = _beside(path)
+        disk = _Disk(part, "w")
     try:
-        with open(part, mode, **text) as handle:  # type: ignore[call-overload]
+        with io.BufferedWriter(disk, _BUFFER) as binary:
+            handle = io.TextIOWrapper(binary, "utf-8", newline="\n") if mode == "w" else binary
             yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
+            with _refusing(path):
+                handle.flush()
+                os.fsync(disk.fileno())
+                handle.close()
+        if disk.failure is not None:
+            raise disk.failure
+        with _refusing(path):
+            os.replace(part, path)
+    except BaseException as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        if disk.failure is not None and isinstance(error, Exception):
+            raise _refused(path, disk.failure) from error
         raise
     sync_folder(path.parent)
 
 
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    # What fails here is about ``path``, be it the folder, the neighbour or the name.
+    try:
+        yield
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: OSError) -> OSError:
+    folder = Path(os.path.abspath(path)).parent
+    while not os.path.ismount(folder) and folder != folder.parent:
+        folder = folder.parent
+    if error.errno in _FULL:
+        with suppress(OSError):
+            free = shutil.disk_usage(folder).free / 1e6
+            place = f"{free:.1f} MB are free on the disk at {folder}: make space there, or name another disk"
+            mend = f"{place} with --work, and start again: what is done is kept"
+            return OSError(error.errno, f"cannot be written: {error.strerror} ({mend})", str(path))
+    mend = f"on the disk at {folder}; mend that and start again: what is done is kept"
+    return OSError(error.errno, f"cannot be written: {error.strerror or error} ({mend})", str(path))
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename in ``folder`` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with _refusing(folder):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -111,11 +111,24 @@ def gather(stage: Sharded, run: Run) -> None:
     for unit in stage.units(run):
         if unit.stale() is not None:
             counts = shards.gather(unit, stage.TABLES)
-            stage.conclude(run, unit)
+            try:
+                stage.conclude(run, unit)
+            except InputError:
+                _reopen(stage, run)
+                raise
             unit.done()
             said = ", ".join(f"{count} {Path(name).name}" for name, count in counts.items() if count)
             if said:
                 print(f"{stage.NAME} {unit.name}: {said}", file=sys.stderr)
+
+
+def _reopen(stage: Sharded, run: Run) -> None:
+    # Whoever mends what was dropped, in any set, and starts again shall find it tried again.
+    for unit in stage.units(run):
+        if unit.stale() is not None:
+            for table in stage.TABLES:
+                if Path(table).name == "dropped":
+                    shards.reopen(unit, table)
 
 
 def single(stage: Single, run: Run) -> None:

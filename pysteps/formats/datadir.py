@@ -34,6 +34,16 @@ class DataSet:
         """Utterance to speaker."""
         return self.table("utt2spk")
 
+    def speakers(self) -> set[str]:
+        """Who speaks."""
+        path, found = self.folder / "utt2spk", set[str]()
+        for block in tables.read_blocks(path):
+            words = tables.columns(block, 2)
+            if words is None:
+                return set(self.utt2spk().values())
+            found.update(words[1])
+        return found
+
     def segments(self) -> dict[str, tuple[str, float, float]]:
         """Utterance to (recording, start, end) in seconds; empty when the set has no segments.
 
@@ -81,9 +91,9 @@ def mend(data: DataSet) -> list[str]:
     names = ("wav.scp", "segments", "spk2utt", "spk2gender", "enrol", "text", "reco2dur")
     present = [data.folder / name for name in names if data.has(name)]
     for path in sorted([*present, *data.folder.glob("utt2*")]):
-        keys = tables.read_table(path, values=False)  # a key that comes twice is an error, never mended
-        if not tables.is_sorted(keys):
-            tables.write_table(path, keys)
+        if not tables.keys_rise(path):
+            # A key that comes twice is an error, never mended.
+            tables.write_table(path, tables.read_table(path, values=False))
             said.append(f"{path}: was not sorted in the C locale; sorted it")
     if data.has("utt2spk"):
         inverse = tables.invert(data.utt2spk())
@@ -150,8 +160,8 @@ def _same(
 
 
 def _check_trials(path: Path, utt2spk: Mapping[str, str], models: Mapping[str, str]) -> None:
-    kinds = set()
-    for number, fields in tables.read_words(path, 3):
+    kinds = _known_kinds(path, utt2spk, models)
+    for number, fields in () if kinds else tables.read_words(path, 3):
         if fields[2] in ("target", "nontarget"):
             enrol, test = fields[:2]
             kinds.add(fields[2] == "target")
@@ -176,11 +186,28 @@ def _check_trials(path: Path, utt2spk: Mapping[str, str], models: Mapping[str, s
         )
 
 
+def _known_kinds(path: Path, utt2spk: Mapping[str, str], models: Mapping[str, str]) -> set[bool]:
+    # Millions of lines at once: the kinds of a list in which all is well, empty where a second look is due.
+    kinds: set[str] = set()
+    for block in tables.read_blocks(path):
+        words = tables.columns(block, 3)
+        if words is None:
+            return set()
+        first, last = set(words[0]), set(words[2])
+        one, two, label = words if first - {"0", "1"} else [words[1], words[2], words[0]]
+        kinds |= last if label is words[2] else first
+        if not all(utt in utt2spk or utt in models for utt in set(one)) or not utt2spk.keys() >= set(two):
+            return set()
+    if not (kinds <= {"target", "nontarget"} or kinds <= {"0", "1"}):
+        return set()
+    return {kind in ("target", "1") for kind in kinds}
+
+
 def refuse_overlap(train: DataSet, others: Iterable[DataSet]) -> None:
     """Refuse to let a speaker of a development or evaluation set into training."""
-    speakers = set(train.utt2spk().values())
+    speakers = train.speakers()
     for other in others:
-        shared = sorted(speakers & set(other.utt2spk().values()))
+        shared = sorted(speakers & other.speakers())
         if shared:
             raise InputError(
                 f"{len(shared)} speakers are in {train.name} and in {other.name}: {' '.join(shared[:5])} ...",

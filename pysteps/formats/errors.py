@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 
@@ -29,7 +30,8 @@ class InputError(Exception):
 
 def fail(message: str) -> NoReturn:
     """Print one error line and leave with status 1."""
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # the log may lie on the disk that is full
+        print(f"error: {message}", file=sys.stderr, flush=True)
     raise SystemExit(1)
 
 

@@ -14,3 +14,7 @@ STAGES = {
     "backend": "x-vectors -> centring, LDA, length norm, PLDA",
     "score": "x-vectors, trials -> scores, EER, minDCF, DET, report.html",
 }
+# Behind them: stages that a recipe has which names sets for them.
+MORE = {
+    "diarize": "whole recordings (diarize_sets) -> windows, x-vectors, RTTM, DER, JER",
+}

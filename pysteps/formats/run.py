@@ -35,6 +35,8 @@ class Run:
     allow_pipes: bool = False
     caution: str = ""  # what figures on this corpus cannot show, for the report
     adapt_sets: list[str] = field(default_factory=list)  # of the target domain, labels unused, for back ends
+    diarize_sets: list[str] = field(default_factory=list)  # whole recordings: stages 0, 1, 2, 4 and diarize
+    diarize_dev_set: str = ""  # the same, to choose the threshold on
 
     @staticmethod
     def load(path: str | Path) -> Run:
@@ -76,8 +78,18 @@ class Run:
 
     @property
     def base_sets(self) -> list[str]:
-        """The recorded sets: training, development, evaluation, adaptation."""
+        """The recorded sets: those of utterances, and whole recordings."""
+        return [*self.utterance_sets, *self.conversation_sets]
+
+    @property
+    def utterance_sets(self) -> list[str]:
+        """Sets whose utterances have one speaker each: training, development, evaluation, adaptation."""
         return [self.train_set, self.dev_set, *self.eval_sets, *self.adapt_sets]
+
+    @property
+    def conversation_sets(self) -> list[str]:
+        """Sets of whole recordings, for stage diarize: its development set, if there is one, goes first."""
+        return [*([self.diarize_dev_set] if self.diarize_dev_set else []), *self.diarize_sets]
 
     @property
     def copies(self) -> dict[str, str]:

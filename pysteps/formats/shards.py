@@ -3,7 +3,9 @@
 A shard is a run of consecutive items. Its tables lie in ``FOLDER/shards/KEY/N/``, its archives beside
 ``shards``. KEY is the plan's: a hash of options and inputs. The folder N appears by one rename when the
 shard is whole and is its done mark, so what a job of an older plan still finishes is no part of a newer
-one. Which job does a shard changes nothing in it: --nj 1 and --nj 64 give the same bytes.
+one. The plan is ``shards/plan.json`` (KEY, and where each shard's items begin) and ``shards/KEY.items``
+(one a line), so that a job reads its own items and not the others' million. Which job does a shard changes
+nothing in it: --nj 1 and --nj 64 give the same bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from .atomic import replacing, sync_folder, write_text
 from .errors import InputError
@@ -32,13 +36,22 @@ def plan(unit: Unit, items: Sequence[str], size: int, archives: Sequence[str] = 
     ``archives`` and the old shards are removed first.
     """
     folder, path, key = unit.folder, _plan_path(unit), unit.key()
-    if not path.is_file() or _read(path)["key"] != key:
+    if not path.is_file() or not _continues(_read(path), key):
         forget(unit)
         for old in [*unit.outputs, *(found for pattern in archives for found in folder.glob(pattern))]:
             old.unlink(missing_ok=True)
-        shards = [list(items[start : start + size]) for start in range(0, len(items), size)]
-        write_text(path, json.dumps({"key": key, "shards": shards}))
+        if (path.parent / key).exists():  # its marks would stand for archives that are gone
+            raise InputError("old shards cannot be removed", where=path.parent, mend="remove the folder")
+        lines = ["".join(f"{one}\n" for one in items[at : at + size]) for at in range(0, len(items), size)]
+        places = list(accumulate((len(part.encode()) for part in lines), initial=0))
+        with replacing(_items_path(path, key)) as handle:
+            handle.writelines(lines)
+        write_text(path, json.dumps({"key": key, "places": places}))
     return pending(unit)
+
+
+def _continues(planned: Any, key: str) -> bool:
+    return planned.get("key") == key and "places" in planned  # else a plan of an older version
 
 
 def forget(unit: Unit) -> None:
@@ -56,21 +69,56 @@ def _read(path: Path) -> dict:
     return read_json(path, "the plan of the shards", mend="remove it and start again")
 
 
-def _planned(unit: Unit) -> tuple[Path, list[list[str]]]:
+class _Shards(Sequence[list[str]]):
+    # The items of each shard, read from the plan's list when they are asked for.
+
+    def __init__(self, path: Path, places: list[int]) -> None:
+        self._path, self._places = path, places
+
+    def __len__(self) -> int:
+        return len(self._places) - 1
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        begin, end = self._places[index : index + 2]
+        try:
+            with open(self._path, "rb") as handle:
+                handle.seek(begin)
+                data = handle.read(end - begin)
+        except OSError as error:
+            said = f"the planned items cannot be read: {error.strerror}"
+            raise InputError(said, where=self._path, mend="remove the folder and start again") from error
+        if len(data) != end - begin or not data.endswith(b"\n"):
+            raise InputError("a cut list", where=self._path, mend="remove the folder and start again")
+        return data.decode()[:-1].split("\n")
+
+
+def _items_path(plan_path: Path, key: str) -> Path:
+    return plan_path.with_name(f"{key}.items")
+
+
+def _planned(unit: Unit) -> tuple[Path, _Shards]:
     """The folder of the plan's done marks, and its shards. InputError if it is a plan for other options."""
     path = _plan_path(unit)
     if not path.is_file():
         raise InputError("nothing is planned here", where=unit.folder, mend="run the stage's plan first")
     planned = _read(path)
-    if planned["key"] != unit.key():
+    if not _continues(planned, unit.key()):
         raise InputError("planned for other options or inputs", where=unit.folder, mend="start again")
-    return path.parent / planned["key"], planned["shards"]
+    return path.parent / planned["key"], _Shards(_items_path(path, planned["key"]), planned["places"])
 
 
 def pending(unit: Unit) -> list[int]:
     """Numbers (from 1) of the shards that are not done."""
     marks, shards = _planned(unit)
-    return [number for number in range(1, len(shards) + 1) if not (marks / str(number)).is_dir()]
+    done = _done(marks)
+    return [number for number in range(1, len(shards) + 1) if str(number) not in done]
+
+
+def _done(marks: Path) -> set[str]:
+    # One look at the folder, not one at each of thousands of marks.
+    return {entry.name for entry in os.scandir(marks) if entry.is_dir()} if marks.is_dir() else set()
 
 
 def run(todo: Sequence[tuple[Unit, int]], work: Callable[[Unit, int, list[str]], Tables], label: str) -> None:
@@ -99,9 +147,22 @@ def _finish(mark: Path, tables: Tables) -> None:
         write_table(part / name, table)
     try:
         os.rename(part, mark)
-    except OSError:  # another attempt at the same shard was first; its tables say the same
+    except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
+        if not mark.is_dir():  # else another attempt at the same shard was first; its tables say the same
+            said = f"cannot be made: {error.strerror} (start again)"
+            raise OSError(error.errno, said, str(mark)) from error
     sync_folder(mark.parent)
+
+
+def reopen(unit: Unit, table: str) -> None:
+    """Take back the done marks of the shards whose ``table`` is not empty: a restart does them again."""
+    marks, shards = _planned(unit)
+    for mark in (marks / str(number) for number in range(1, len(shards) + 1)):
+        if mark.is_dir() and (mark / table).is_file() and (mark / table).stat().st_size:
+            away = mark.with_name(f".{mark.name}.part.{socket.gethostname()}.{os.getpid()}.0")
+            os.rename(mark, away)  # at once: half a mark would be taken for a whole one
+            shutil.rmtree(away, ignore_errors=True)
 
 
 def gather(unit: Unit, names: Sequence[str]) -> dict[str, int]:
@@ -111,7 +172,8 @@ def gather(unit: Unit, names: Sequence[str]) -> dict[str, int]:
     """
     marks, shards = _planned(unit)
     numbers = range(1, len(shards) + 1)
-    left = [number for number in numbers if not (marks / str(number)).is_dir()]
+    done = _done(marks)
+    left = [number for number in numbers if str(number) not in done]
     if left:
         raise InputError(f"{len(left)} shards are not done", where=unit.folder, mend="run the stage again")
     counts = {}
