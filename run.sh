@@ -18,13 +18,18 @@ stage() {
   fi
   echo "$1: $(date +%H:%M:%S)"
   local began=$EPOCHREALTIME
-  die_with_me "steps/$1.sh" --run "$run" --cmd "$cmd" --nj "$nj" --ngpu "$ngpu" ${force:+--force}
-  mkdir -p "${run%/*}/seconds"
-  awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f\n", b - a }' >"${run%/*}/seconds/$1"
+  die_with_me "steps/$1.sh" --run "$run" --cmd "$cmd" --nj "$nj" --ngpu "$ngpu" --nodes "$nodes" \
+    ${force:+--force} ${ignore:+--ignore-disk}
+  local seconds=${run%/*}/seconds part
+  part=$seconds/.$1.part.$(uname -n).$$.0 # stage score reads the others, whole or not at all
+  mkdir -p "$seconds"
+  awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f\n", b - a }' >"$part"
+  mv -f -- "$part" "$seconds/$1"
 }
 
 main() { # a function, so that bash has read all of it before anything runs
-  local settings run='' resolved='' work='' cmd='' nj='' ngpu='' first='' last='' fresh='' force=''
+  local settings run='' resolved='' work='' cmd='' nj='' ngpu='' nodes='' first='' last='' fresh='' force=''
+  local ignore='' scratch='' clean='' restore='' again=()
   exec 4>&1
   settings=$(python -m pysteps.recipe "$@" 3>&1 >&4) # text for people passes by on descriptor 4
   exec 4>&-
@@ -32,7 +37,14 @@ main() { # a function, so that bash has read all of it before anything runs
   eval "$settings"
 
   lock "$work" # one run a work folder; jobs inherit the lock
+  if [[ -n $clean ]]; then
+    python -m pysteps.recipe.clean "$resolved" "$clean" ${force:+--force} && rm -f -- "$resolved"
+    return
+  fi
   mv -f -- "$resolved" "$run"
+  read -ra again <<<"$restore"
+  ((${#again[@]} == 0)) || python -m pysteps.recipe.clean "$run" --restore "${again[@]}"
+  export TIMBRE_SCRATCH=$scratch
 
   stage prepare  # 0  a raw corpus           -> data/SET/{wav.scp,utt2spk,...,trials}
   stage audio    # 1  wav.scp                -> one sample rate, utterances cut, utt2dur
@@ -44,8 +56,10 @@ main() { # a function, so that bash has read all of it before anything runs
   stage extract  # 7  features, model        -> xvector.scp, spk_xvector.scp
   stage backend  # 8  x-vectors              -> centring, LDA, length norm, PLDA
   stage score    # 9  x-vectors, trials      -> scores, EER, minDCF, DET, report.html
+  stage diarize  # 10 whole recordings       -> RTTM, DER, JER (recipes with diarize_sets)
 
-  [[ $last != score ]] || python -m pysteps.score summary --run "$run"
+  [[ $last != score && ($last != diarize || $first == diarize) ]] || python -m pysteps.score summary --run "$run"
+  [[ $last != diarize ]] || python -m pysteps.diarize summary --run "$run"
 }
 
 main "$@"

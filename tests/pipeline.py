@@ -81,7 +81,7 @@ def run_sh(*words: str, check: bool = True, timeout: float = 300) -> subprocess.
 
 
 # Logs, times, pictures, stamps of paths and checkpoints' bookkeeping are outside the promise of equal bytes.
-_OUTSIDE = ("log", "seconds", "todo", ".lock", ".lock.holder")
+_OUTSIDE = ("log", "seconds", "todo", ".lock", ".lock.holder", ".lease")
 _PICTURES = ("report.html", "det.png", "results.json", "run.json")
 
 

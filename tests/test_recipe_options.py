@@ -116,3 +116,59 @@ def test_help_names_every_stage_and_option() -> None:
     text = help_text()
     for word in ("prepare", "score", "--recipe", "--stop-stage", "--dry-run", "--allow-pipes"):
         assert word in text
+
+
+def test_a_recipe_without_sets_for_it_has_no_stage_diarize(root: Path) -> None:
+    run = resolve(root, parse(["--recipe", "tiny"]))
+    assert "diarize" not in run.options and "diarize" not in run.names
+    assert run.base_sets == run.utterance_sets == ["train", "dev", "eval"]
+    for words in (["--diarize", "vbx"], ["--diarize.shift", "0.5"]):
+        with pytest.raises(InputError, match="has no stage diarize.*name its sets there: diarize_sets"):
+            resolve(root, parse(["--recipe", "tiny", *words]))
+    (root / "egs" / "tiny" / "recipe.sh").write_text("diarize_dev_set=talks\n")
+    with pytest.raises(InputError, match="has no stage diarize"):
+        resolve(root, parse(["--recipe", "tiny"]))
+
+
+@pytest.fixture
+def talking(root: Path) -> Path:
+    """The checkout's recipe with sets of whole recordings."""
+    (root / "conf" / "diarize").mkdir()
+    (root / "conf" / "diarize" / "ahc.yaml").write_text("shift: 0.5\n")
+    (root / "conf" / "diarize" / "plda.yaml").write_text("affinity: plda\nbackend: plda\n")
+    text = 'diarize_dev_set=talks diarize_sets="meetings calls"\n'
+    (root / "egs" / "tiny" / "recipe.sh").write_text(text)
+    return root
+
+
+def test_sets_of_whole_recordings_have_their_stage(talking: Path) -> None:
+    run = resolve(talking, parse(["--recipe", "tiny", "--diarize.threshold", "0.3"]))
+    assert run.conversation_sets == ["talks", "meetings", "calls"]
+    assert run.base_sets == ["train", "dev", "eval", *run.conversation_sets]
+    assert run.utterance_sets == ["train", "dev", "eval"]
+    assert (run.names["diarize"], run.options["diarize"]["shift"]) == ("ahc", 0.5)
+    assert run.options["diarize"]["threshold"] == 0.3
+    other = resolve(talking, parse(["--recipe", "tiny", "--diarize", "plda"]))
+    assert other.options["diarize"]["backend"] == "plda"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--diarize.backend", "cosin"], "diarize.backend cosin: this run has cosine, plda"),
+        (["--diarize.affinity", "plda"], "back end cosine has no PLDA.*--diarize.backend plda"),
+        (["--diarize.collar", "-1"], "collar -1.0.*at least 0"),
+        (["--diarize.threshhold", "0"], "did you mean threshold"),
+    ],
+)
+def test_mistakes_of_diarization_are_named_before_anything_runs(
+    talking: Path, words: list[str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        resolve(talking, parse(["--recipe", "tiny", *words]))
+
+
+def test_a_stage_behind_the_last_is_the_recipes() -> None:
+    assert stage_number("10", ["a"] * 10 + ["diarize"]) == 10
+    with pytest.raises(InputError, match="unknown stage diarize.*0 to 9"):
+        stage_number("diarize")

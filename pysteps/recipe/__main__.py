@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from ..formats.errors import InputError, guarded
-from ..formats.names import STAGES
+from ..formats.names import MORE, STAGES
 from ..formats.run import Run
 from .options import Chosen, help_text, parse, stage_number
 
@@ -36,11 +36,20 @@ def _whole(name: str, text: str, least: int) -> int:
     return int(text)
 
 
+def _nodes(chosen: Chosen) -> int:
+    nodes, cmd = _whole("nodes", chosen.values.get("nodes", "1"), 1), chosen.values.get("cmd", "local")
+    if nodes > 1 and cmd != "slurm":
+        raise InputError(f"--nodes {nodes} needs a scheduler that gives nodes", mend="add --cmd slurm")
+    return nodes
+
+
 def _as_called(chosen: Chosen, root: Path) -> None:
     # run.sh works in the checkout; what the caller wrote is relative to where the caller is.
     caller = Path(os.environ.get("TIMBRE_CALLER", root))
-    for name in ("corpus", "work"):
-        if name in chosen.values and caller.resolve() != root.resolve():
+    for name in ("corpus", "work", "scratch"):
+        if chosen.values.get(name, "$").startswith("$"):  # the node's own $TMPDIR
+            continue
+        if caller.resolve() != root.resolve():
             chosen.values[name] = os.path.normpath(caller / chosen.values[name])
 
 
@@ -57,26 +66,63 @@ def _recipes(root: Path) -> None:
 
 
 def _settings(run: Run, chosen: Chosen, stages: list[str]) -> dict[str, str]:
+    from .clean import parse as cleanable
     from .status import fresh_stages
 
+    cleaning = cleanable(chosen.values.get("clean", ""))
     # Only whoever holds the work folder's lock may change what running jobs read: run.sh moves it there.
     path = run.exp / "run.json"
     driver = os.environ.get("TIMBRE_DRIVER_PID", os.getppid())
     resolved = path.with_name(f".run.json.part.{socket.gethostname()}.{driver}.0")
     run.save(resolved)
-    fresh = [] if "force" in chosen.flags else fresh_stages(run, stages)
+    fresh, again = ([], []) if cleaning else fresh_stages(run, stages, "force" in chosen.flags)
+    if len(fresh) < len(stages) and not cleaning:
+        from .disk import Estimate
+        from .plan import note
+
+        note(run, Estimate(run))
     return {
         "run": str(path),
         "resolved": str(resolved),
         "work": run.work,
-        "cmd": chosen.values.get("cmd", "local"),
-        "nj": str(_whole("nj", chosen.values.get("nj", str(os.cpu_count() or 1)), 1)),
-        "ngpu": str(_gpus(chosen.values.get("ngpu", "auto"))),
+        **_how(chosen),
         "first": stages[0],
         "last": stages[-1],
         "fresh": " ".join(fresh),
+        "ignore": "1" if "ignore-disk" in chosen.flags else "",
+        "scratch": chosen.values.get("scratch", ""),
+        "clean": ",".join(cleaning),
+        "restore": " ".join(f"{unit.stage}:{unit.name}" for unit in again),
+    }
+
+
+def _how(chosen: Chosen) -> dict[str, str]:
+    # What changes no result.
+    return {
+        "cmd": chosen.values.get("cmd", "local"),
+        "nj": str(_whole("nj", chosen.values.get("nj", str(os.cpu_count() or 1)), 1)),
+        "ngpu": str(_gpus(chosen.values.get("ngpu", "auto"))),
+        "nodes": str(_nodes(chosen)),
         "force": "1" if "force" in chosen.flags else "",
     }
+
+
+def _dry_run(run: Run, chosen: Chosen, stages: list[str]) -> None:
+    from .plan import refuse_full, refuse_unbuildable, rows, text
+
+    refuse_unbuildable(run)
+    found = rows(run, stages, "force" in chosen.flags)
+    print(text(run, found, _how(chosen), run.exp / "run.json"), flush=True)
+    if "ignore-disk" not in chosen.flags:
+        refuse_full(run, found)
+
+
+def _chosen_stages(chosen: Chosen, known: list[str]) -> list[str]:
+    first = stage_number(chosen.values.get("stage", known[0]), known)
+    last = stage_number(chosen.values.get("stop-stage", known[-1]), known)
+    if first > last:
+        raise InputError("--stage is behind --stop-stage: nothing would run")
+    return known[first : last + 1]
 
 
 def main() -> None:
@@ -90,18 +136,17 @@ def main() -> None:
     if "recipes" in chosen.flags:
         _recipes(root)
         return
-    first = stage_number(chosen.values.get("stage", "prepare"))
-    last = stage_number(chosen.values.get("stop-stage", "score"))
-    if first > last:
-        raise InputError("--stage is behind --stop-stage: nothing would run")
-    stages = list(STAGES)[first : last + 1]
     from .resolve import resolve
 
     run = resolve(root, chosen)
-    if chosen.flags & {"status", "dry-run"}:
-        from .status import plan_text, table
+    stages = _chosen_stages(chosen, [*STAGES, *(stage for stage in MORE if stage in run.options)])
+    if "status" in chosen.flags:
+        from .status import table
 
-        print(table(run, stages) if "status" in chosen.flags else plan_text(run, stages))
+        print(table(run, stages))
+        return
+    if "dry-run" in chosen.flags:
+        _dry_run(run, chosen, stages)
         return
     with open(3, "w", encoding="utf-8") as settings:
         for name, value in _settings(run, chosen, stages).items():

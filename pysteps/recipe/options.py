@@ -7,31 +7,35 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..formats.errors import InputError
-from ..formats.names import STAGES
+from ..formats.names import MORE, STAGES
 
 HELP = {
     "recipe": ("NAME", "the recipe: a folder of egs/ (default mini)"),
     "corpus": ("FOLDER", "where the raw corpus lies (default: what the recipe says)"),
     "stage": ("N|NAME", "first stage to run (default prepare); nothing earlier is run or needs a stamp"),
-    "stop-stage": ("N|NAME", "last stage to run (default score)"),
+    "stop-stage": ("N|NAME", "last stage to run (default score, or the last that the recipe has)"),
     "nj": ("N", "jobs at once (default: the number of cores); changes no byte of any result"),
-    "cmd": ("NAME", "local, slurm, or a program that keeps Kaldi's contract (default local)"),
+    "cmd": ("NAME", "local, slurm, sge, or a program that keeps Kaldi's contract (default local)"),
     "ngpu": ("N|auto", "GPUs for training (default auto: those that are there)"),
+    "nodes": ("N", "nodes for training, each with --ngpu GPUs (default 1; more need --cmd slurm)"),
     "work": ("FOLDER", "where data/ and exp/ go (default egs/NAME)"),
+    "scratch": ("FOLDER", "copy egs there before training: a disk of each node ('$TMPDIR' is the node's)"),
+    "clean": ("STAGES", "remove archives of finished work (audio, augment, features, egs, train) and end"),
     "tag": ("NAME", "name of the model's folder in exp/ (default MODEL_FEATURES_TRAINING)"),
 }
 FLAGS = {
     "allow-pipes": "run commands that wav.scp contains",
     "status": "say which stages are done, stale or missing, and why",
-    "dry-run": "say what would run and the disk it needs",
-    "force": "redo the chosen stages even where they are fresh",
+    "dry-run": "say every command that would run and the disk it needs; fail if that does not fit",
+    "force": "redo the chosen stages even where they are fresh; clean what is still needed",
+    "ignore-disk": "begin even where the products are not expected to fit on the disk",
     "recipes": "list the recipes",
     "help": "print this text",
 }
 
 
 # What has conf files: every stage that reads options of its own, and the architecture.
-CONFS = (*(stage for stage in STAGES if stage != "prepare"), "models")
+CONFS = (*(stage for stage in (*STAGES, *MORE) if stage != "prepare"), "models")
 
 
 @dataclass
@@ -81,9 +85,9 @@ def parse(arguments: list[str]) -> Chosen:
     return chosen
 
 
-def stage_number(text: str) -> int:
-    """A stage's number or name to its number."""
-    names = list(STAGES)
+def stage_number(text: str, stages: Iterable[str] = tuple(STAGES)) -> int:
+    """The number of a stage of ``stages`` by its number or name."""
+    names = list(stages)
     if text in names:
         return names.index(text)
     if text.isdigit() and int(text) < len(names):
@@ -96,7 +100,8 @@ def stage_number(text: str) -> int:
 def help_text() -> str:
     """What ./run.sh --help prints."""
     lines = ["usage: ./run.sh [options] [--STAGE.key value ...]", "", "Stages:"]
-    lines += [f"  {number}  {name:9s} {what}" for number, (name, what) in enumerate(STAGES.items())]
+    numbered = enumerate({**STAGES, **MORE}.items())
+    lines += [f" {number:2d}  {name:9s} {what}" for number, (name, what) in numbered]
     lines += ["", "Options:"]
     lines += [f"  --{name + ' ' + value:20s} {what}" for name, (value, what) in HELP.items()]
     lines += [f"  --{name:20s} {what}" for name, what in FLAGS.items()]

@@ -17,10 +17,12 @@ from ..audio.options import AudioOptions
 from ..augment.options import AugmentOptions, check_mp3
 from ..backend.line import parse_line
 from ..backend.options import BackendOptions
+from ..diarize.options import DiarizeOptions, refuse_backend
 from ..egs.options import EgsOptions
 from ..extract.options import ExtractOptions
 from ..features.contract import FeaturesOptions
 from ..formats.errors import InputError
+from ..formats.names import MORE
 from ..formats.run import Run
 from ..models.options import ModelOptions
 from ..prepare.options import PrepareOptions
@@ -41,6 +43,7 @@ OPTIONS = {
     "extract": ExtractOptions,
     "backend": BackendOptions,
     "score": ScoreOptions,
+    "diarize": DiarizeOptions,
 }
 # Said once, at the earliest stage that needs it, and taken over by the later one.
 INHERITED = {
@@ -57,6 +60,7 @@ CONF = {
     "features": "fbank80",
     "models": "ecapa512",
     "train": "aam",
+    "diarize": "ahc",
 }
 # What a recipe.sh may set beside the names of conf files, with defaults.
 VARIABLES = {
@@ -67,6 +71,8 @@ VARIABLES = {
     "dev_set": "dev",
     "eval_sets": "eval",
     "adapt_sets": "",
+    "diarize_sets": "",
+    "diarize_dev_set": "",
     "options": "",
     "hours": "",
     "speakers": "",
@@ -202,9 +208,11 @@ def resolve(root: Path, chosen: Chosen) -> Run:
         stage, key = _check_setting(option)
         settings[stage][key] = value
     named = {**CONF, **recipe, **chosen.confs}
-    names = {stage: named.get(stage, "default") for stage in OPTIONS if stage != "prepare"}
+    asked = {*chosen.confs, *(stage for stage, values in settings.items() if values)}
+    present = _present(recipe, asked, folder / "recipe.sh")
+    names = {stage: named.get(stage, "default") for stage in present if stage != "prepare"}
     options: dict[str, dict[str, Any]] = {}
-    for stage in OPTIONS:
+    for stage in present:
         conf = (
             {}
             if stage == "prepare"
@@ -237,12 +245,27 @@ def resolve(root: Path, chosen: Chosen) -> Run:
         allow_pipes="allow-pipes" in chosen.flags,
         caution=variables["caution"],
         adapt_sets=variables["adapt_sets"].split(),
+        diarize_sets=variables["diarize_sets"].split(),
+        diarize_dev_set=variables["diarize_dev_set"],
     )
     _check_sets(run)
     return run
 
 
+def _present(recipe: Mapping[str, str], asked: set[str], where: Path) -> list[str]:
+    # What has options: every stage but those that the recipe has no sets for.
+    absent = [stage for stage in MORE if not recipe.get(f"{stage}_sets", "").split()]
+    for stage in absent:
+        if stage in asked or recipe.get(f"{stage}_dev_set"):
+            raise InputError(
+                f"this recipe has no stage {stage}", where=where, mend=f"name its sets there: {stage}_sets"
+            )
+    return [stage for stage in OPTIONS if stage not in absent]
+
+
 def _check_sets(run: Run) -> None:
+    if "diarize" in run.options:
+        refuse_backend(DiarizeOptions(**run.options["diarize"]), run.options["backend"]["backends"])
     names = run.base_sets
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

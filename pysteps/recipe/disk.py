@@ -1,0 +1,258 @@
+"""The disk that each stage's products take.
+
+Every file is counted in the blocks that a file system gives it, since a small corpus is mostly small files.
+Where a stage's own formula stands here it says which file it is of; what is estimated of what: ``extent``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from ..augment import stage as augment
+from ..augment.effects import parse_chain
+from ..augment.live import speaker_suffix
+from ..augment.options import AugmentOptions
+from ..egs.cut import ChunkGeometry
+from ..egs.live import highest_speed, voices
+from ..features.contract import FeaturesOptions
+from ..formats.errors import InputError
+from ..formats.run import Run
+from .extent import Extent, Heard, chain_bytes, copy_flac_bytes, extent, heard
+
+BLOCK = 4096
+STAMP = BLOCK
+OFFSET = 9  # digits of a place in an archive, and the colon
+
+
+class Files:
+    """Bytes that files and folders take on a disk."""
+
+    def __init__(self) -> None:
+        self.bytes = 0.0
+
+    def add(self, size: float, count: int = 1) -> Files:
+        """``count`` files of ``size`` bytes each."""
+        self.bytes += count * math.ceil(size / BLOCK) * BLOCK
+        return self
+
+    def sharded(self, items: int, size: int, archives: Iterable[float], lines: Iterable[float]) -> Files:
+        """A unit of ``items`` in shards of ``size``.
+
+        ``archives``: bytes of all entries of each kind of archive; ``lines``: bytes a line of each table.
+        Tables lie in the shards and gathered beside them.
+        """
+        shards = -(-items // size)
+        for whole in archives:
+            self.add(whole / max(1, shards), shards)
+        for line in lines:
+            self.add(line * min(size, items), shards).add(line * items)
+        # The folders: the unit's, shards, the plan's and each shard's; plan and stamp.
+        return self.add(BLOCK, 3 + shards).add(25 * items).add(STAMP)
+
+
+class Estimate:
+    """The estimates of one run. Sets are looked at once, and heard only where something needs it."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._extents: dict[str, Extent | None] = {}
+        self._heard: dict[str, Heard] = {}
+        self._archives = 0
+        features = FeaturesOptions(**run.options["features"])
+        self.rate, self.geometry, self.dim = features.sample_rate, features.geometry, features.dim
+
+    def extent(self, name: str) -> Extent:
+        """A set's; InputError where it is not known yet."""
+        if name not in self._extents:
+            self._extents[name] = extent(self.run, name)
+        found = self._extents[name]
+        if found is None:
+            raise InputError("known once stage prepare has written the sets", where=self.run.data / name)
+        return found
+
+    def heard(self, name: str) -> Heard:
+        """What a few of its recordings tell."""
+        if name not in self._heard:
+            self._heard[name] = heard(self.run, name)
+        return self._heard[name]
+
+    def stage(self, stage: str) -> float | None:
+        """Bytes that a stage's products take, all sets together; None where nobody can tell yet."""
+        try:
+            return getattr(self, f"_{stage}")()
+        except InputError:
+            return None
+
+    def _line(self, folder: Path, name: str, key: float) -> float:
+        # A table's line: key, archive:offset.
+        return key + 2 + len(str(folder / name).encode()) + 3 + OFFSET
+
+    def _prepare(self) -> float:
+        raise InputError("a corpus's own business")
+
+    def _audio(self) -> float:
+        options, files = self.run.options["audio"], Files()
+        for name in self.run.base_sets:
+            of, folder = self.extent(name), self.run.of("audio", name)
+            width = self.heard(name).flac if options["materialise"] == "flac" else 2.0
+            kept = self.heard(name).kept if options["materialise"] == "changed" else 0.0
+            audio = (of.samples(self.rate).sum() * width + len(of.seconds) * (45 + of.key)) * (1 - kept)
+            lines = (self._line(folder, "audio.ark", of.key), of.key + 8)
+            files.sharded(len(of.seconds), options["shard_utterances"], [audio], lines)
+        return files.bytes
+
+    def _vad(self) -> float:
+        files = Files()
+        for name in self.run.base_sets:
+            self._decisions(files, name, self.run.options["vad"]["shard_utterances"])
+        return files.bytes
+
+    def _decisions(self, files: Files, name: str, size: int) -> None:
+        # vad.N.ark: 4 bytes a frame, a vector's 10 of header.
+        of, folder = self.extent(name), self.run.of("vad", name)
+        archive = 4 * of.frames(self.geometry, self.rate).sum() + len(of.seconds) * (of.key + 11)
+        lines = (self._line(folder, "vad.ark", of.key), of.key + 7, of.key + 6)
+        files.sharded(len(of.seconds), size, [archive], lines)
+
+    def _augment(self) -> float:
+        options, files = self.run.options["augment"], Files()
+        for name, kind in self.run.copies.items():
+            of, clean = self.extent(name), self.extent(self.run.train_set)
+            count, key = len(of.seconds), of.key
+            lines = [key + clean.key + 40 + chain_bytes(self.run, kind), 2 * key, key]
+            vad = self._line(self.run.of("vad", self.run.train_set), "vad.ark", key)
+            for line in (*lines, vad, key + 7, key + 6, self._line(self.run.data / name, "audio.ark", key)):
+                files.add(line * count)
+            files.add(STAMP, 5)
+            if augment.decides(kind):
+                self._decisions(files, name, options["shard_utterances"])
+                files.add((vad + 2 * key + 13) * count)  # gathered below shards/ and copied to the VAD
+            if options["materialise"] != "none":
+                width = self._flac_of_copy(kind) if options["materialise"] == "flac" else 2.0
+                audio = of.samples(self.rate).sum() * width + count * (45 + key)
+                line = self._line(self.run.data / name, "audio.ark", key)
+                files.sharded(count, options["shard_utterances"], [audio], [line])
+        return files.bytes
+
+    def _flac_of_copy(self, kind: str) -> float:
+        # A few copies made where the pools are at hand; else half as much again as the clean audio.
+        found = copy_flac_bytes(self.run, kind)
+        return 1.5 * self.heard(self.run.train_set).flac if found is None else found
+
+    def _features(self) -> float:
+        options, files, dim = self.run.options["features"], Files(), self.dim
+        width = {0: 4, 2: 1, 3: 2}[options["compression"]]
+        head = 16 + 8 * dim * (options["compression"] == 2)
+        copies = [] if self.run.options["egs"]["kind"] == "audio" else list(self.run.copies)
+        for name in [*self.run.base_sets, *copies]:
+            of, folder = self.extent(name), self.run.of("features", name)
+            count = len(of.seconds if of.voiced is None else of.voiced)
+            # feats.N.ark; cmvn.N.ark: 2 x (dim + 1) numbers of 8 bytes.
+            feats = of.frames(self.geometry, self.rate).sum() * dim * width + count * (of.key + 8 + head)
+            cmvn = count * (16 * (dim + 1) + of.key + 17)
+            lines = (*(self._line(folder, part, of.key) for part in ("feats.ark", "cmvn.ark")), of.key + 6)
+            files.sharded(count, options["shard_utterances"], [feats, cmvn], lines).add(BLOCK)
+        return files.bytes
+
+    def voiced(self, name: str) -> np.ndarray:
+        """Voiced frames [n] of a training set or a copy; estimated from a few recordings before stage vad."""
+        of = self.extent(name)
+        if of.voiced is not None:
+            return of.voiced
+        return of.frames(self.geometry, self.rate) * self.heard(self.run.train_set).voiced
+
+    def egs_archives(self) -> int:
+        """Archives of training chunks, and the one of those held out."""
+        self._egs()
+        return self._archives + 1
+
+    def _egs(self) -> float:
+        options, files = self.run.options["egs"], Files()
+        shift = self.run.options["features"]["frame_shift_ms"]
+        shortest, longest = (round(options[part] * 1000 / shift) for part in ("min_seconds", "max_seconds"))
+        geometry = ChunkGeometry(self.geometry, self.rate, highest_speed(self.run))
+        names = [self.run.train_set, *self.run.copies]
+        frames = np.concatenate([self.voiced(name) for name in names])
+        clean = self.extent(self.run.train_set)
+        held = min(clean.speakers, max(1, round(options["valid_share"] * len(clean.seconds))))
+        frames = frames * (geometry.fitting(10**6) / 10**6 if geometry.factor > 1 else 1)
+        frames = frames[frames >= shortest]
+        if not len(frames):
+            raise InputError("no utterance is long enough for a chunk")
+        counts = np.maximum(1, frames * options["repeats"] / ((shortest + longest) / 2))
+        counts = counts * (1 - held * (options["valid_share"] > 0) / len(clean.seconds))
+        chunks = counts.sum()
+        archives = self._archives = max(1, round(chunks / options["archive_chunks"]))
+        # A chunk moves to an archive that its utterance fits, so lengths are even from the shortest to what
+        # fits; the first of the archives is of the shortest (egs.plan).
+        reach = np.minimum(frames, longest) - shortest
+        lengths = shortest + reach * (0.5 - 0.5 / archives**2)
+        key = float(np.mean([self.extent(name).key for name in names])) + 12
+        if options["kind"] == "audio":
+            hop, tail = geometry.frames.shift(self.rate), geometry.tail
+            size = 2 * ((lengths - 1) * hop + tail) * geometry.factor + key + 45
+        else:
+            size = lengths * self.dim * 2 + key + 24
+        files.add((counts * size).sum() / archives, archives)
+        for line in (key + 5, 2 * key + 12):  # train.N.lab, plan/train.N
+            files.add(line * chunks / archives, archives)
+        files.add(shortest * self.dim * 2 * held).add(BLOCK, 12 + 2 * archives)  # valid.1; shards, the rest
+        return files.bytes
+
+    def _train(self) -> float:
+        from .network import state_bytes
+
+        chosen = AugmentOptions(**self.run.options["augment"])
+        suffixes = {speaker_suffix(parse_chain(kind), chosen) for kind in self.run.copies.values()}
+        names = {*suffixes, *voices(self.run)}
+        model, state = state_bytes(self.run, self.extent(self.run.train_set).speakers * len(names))
+        options, files = self.run.options["train"], Files()
+        # Two states to go on from, a model an epoch of the last ones, and their mean.
+        files.add(state + 4000, 2).add(model + 2000, min(options["average"], options["epochs"]) + 1)
+        return files.add(BLOCK, 8).add(300 * options["epochs"]).bytes
+
+    def _extract(self) -> float:
+        options, files = self.run.options["extract"], Files()
+        width = self.run.options["models"]["xvector_dim"]
+        for name in self.run.utterance_sets:
+            of, folder = self.extent(name), self.run.exp / "xvectors" / name
+            count = len(of.seconds if of.voiced is None else of.voiced)
+            vectors = [count * (4 * size + of.key + 11) for size in (width, 2 * self.dim)]
+            lines = [self._line(folder, part, of.key) for part in ("xvector.ark", "baseline.ark")]
+            files.sharded(count, options["shard_utterances"], vectors, lines)
+            files.add(of.speakers * (4 * width + of.key)).add(of.speakers * lines[0])
+        return files.bytes
+
+    def _backend(self) -> float:
+        files, width = Files(), self.run.options["models"]["xvector_dim"]
+        for line in [*self.run.options["backend"]["backends"].values(), "center | cosine"]:
+            files.add(BLOCK, 6)  # the folder, chain, mean, calibration, stamp
+            square = 4 * width**2
+            files.add(square * any(word in line for word in ("lda", "whiten", "wccn", "coral")))
+            files.add(2 * square * ("plda" in line))
+            files.add(self.extent(self.run.train_set).speakers * 4 * width * ("as-norm" in line))
+        return files.bytes
+
+    def _score(self) -> float:
+        files, each = Files(), len(self.run.options["backend"]["backends"]) + 1
+        calibrated = self.run.options["backend"]["calibration"] != "none"
+        lists = list(self.run.trial_lists())
+        if not lists:
+            raise InputError("no trials yet")
+        for _, _, path in lists:
+            size = path.stat().st_size  # a score stands where target or nontarget stood
+            files.add(size, each * (2 if calibrated else 1)).add(BLOCK, 6).add(15000 * each)
+        # report.html holds a few pictures, and some of every back end on every list.
+        return files.add(200_000 + 155_000 * each * len(lists)).add(40_000 + 8 * BLOCK).bytes
+
+    def _diarize(self) -> float:
+        files = Files()
+        for name in self.run.conversation_sets:
+            of = self.extent(name)
+            windows = of.seconds.sum() / self.run.options["diarize"]["shift"]
+            files.add(windows * (4 * self.run.options["models"]["xvector_dim"] + 150)).add(BLOCK, 12)
+        return files.bytes

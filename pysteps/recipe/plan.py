@@ -1,0 +1,186 @@
+"""What --dry-run says: the commands that would run, their disk, and what only doing would find wrong."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ..augment import stage as augment
+from ..egs.live import highest_speed
+from ..features.contract import FeaturesOptions
+from ..formats import shards
+from ..formats.atomic import write_text
+from ..formats.errors import InputError
+from ..formats.names import STAGES
+from ..formats.run import Run
+from ..formats.stamps import Unit
+from .clean import cleaned
+from .disk import Estimate
+from .space import free, places, short, size_text, used
+from .status import MODULES, fresh_stages, states, units_of
+
+QUICK_TRAIN = 5e9  # bytes that are more than any training of these networks keeps; exact numbers load torch
+
+
+class Row(NamedTuple):
+    """A stage that would run: why, its products' bytes, those still to be written, its waiting shards."""
+
+    stage: str
+    why: str
+    whole: float | None
+    rest: float | None
+    shards: int | None
+
+
+def rows(run: Run, stages: list[str], force: bool = False) -> list[Row]:
+    """A row for each of ``stages``; ``why`` is empty for a fresh one, which writes nothing."""
+    estimate, found, units = Estimate(run), [], units_of(run)
+    fresh, restored = fresh_stages(run, stages, force)
+    again = {unit.stage for unit in restored}
+    for stage in stages:
+        reasons = [state for state in states(run, [stage]) if state.reason is not None]
+        whole = estimate.stage(stage)
+        if stage in fresh:
+            found.append(Row(stage, "", whole, 0.0, 0))
+            continue
+        if reasons:
+            why = f"{reasons[0].unit} {reasons[0].reason}"
+        elif stage in again:
+            why = "it was cleaned away and a later stage reads it"
+        else:
+            why = "--force" if force else "an earlier stage will"
+        rest = None if whole is None else max(0.0, whole - used(places(run, stage)))
+        # Behind a stage that will run, what is fresh now will not be.
+        wait = [unit for unit in units.get(stage, []) if not reasons or unit.stale() or cleaned(unit)]
+        count = _waiting(run, stage, wait, estimate, begun=bool(reasons))
+        found.append(Row(stage, why, whole, rest, count))
+    return found
+
+
+def _waiting(run: Run, stage: str, units: list[Unit], estimate: Estimate, begun: bool) -> int | None:
+    # Shards that are planned and not done, else as many as the sets will make.
+    module, total = MODULES[stage], 0
+    if stage == "diarize":
+        size = run.options[stage]["shard_recordings"]
+        try:
+            return sum(-(-len(estimate.extent(name).seconds) // size) for name in run.conversation_sets)
+        except InputError:
+            return None
+    if not hasattr(module, "worker"):
+        return None
+    for unit in units:
+        try:
+            if begun:
+                total += len(shards.pending(unit))
+                continue
+        except InputError:
+            pass  # nothing planned, or for other options
+        try:
+            if stage == "egs":
+                return estimate.egs_archives()
+            written = run.options["augment"]["materialise"] != "none"
+            if stage == "augment" and not written and not augment.decides(run.copies[unit.name]):
+                continue
+            total += -(-len(estimate.extent(unit.name).seconds) // module.shard_size(run))
+        except InputError:
+            return None
+    return total
+
+
+def refuse_unbuildable(run: Run) -> None:
+    """InputError for options that the stages themselves would refuse: filters, pyworld, network, training."""
+    from ..features.fbank import Fbank
+    from ..features.pitch import library
+    from ..train.loop import check
+    from ..train.options import TrainOptions
+    from .network import build
+
+    features = FeaturesOptions(**run.options["features"])
+    Fbank(features.acoustic())
+    if features.pitch:
+        library()
+    build(run, 2)
+    check(TrainOptions(**run.options["train"]))
+    highest_speed(run)
+
+
+def text(run: Run, found: list[Row], how: Mapping[str, str], path: Path) -> str:
+    """What --dry-run prints: of each stage its disk, why it would run, and the commands."""
+    lines = [f"recipe {run.recipe}, model {run.tag}, in {run.work}"]
+    for row in found:
+        need = " " * 9 + "?   " if row.whole is None else f"{row.whole / 1e6:10.1f} MB"
+        lines.append(f"  {row.stage:9s} {need}  {f'run: {row.why}' if row.why else 'skip: fresh'}")
+        if row.why:
+            if row.shards is not None:
+                jobs = min(row.shards, int(how["nj"]))
+                lines.append(f"{'':27s}{row.shards} shards in {jobs} jobs")
+            lines += [f"{'':27s}$ {command}" for command in commands(row, how, path)]
+    unknown = [row.stage for row in found if row.rest is None]
+    rest = sum(row.rest for row in found if row.rest is not None)
+    there = free(Path(run.work))
+    lines.append(f"  disk: {size_text(rest)} to write in {run.work}, {size_text(there)} free")
+    if unknown:
+        lines.append(f"  not known yet: {', '.join(unknown)} (a corpus's size is known behind stage prepare)")
+    return "\n".join(lines)
+
+
+def commands(row: Row, how: Mapping[str, str], path: Path) -> list[str]:
+    """The step's command and those that it would start, as its script says them."""
+    script = f"steps/{row.stage}.sh"
+    words = [script, "--run", str(path)]
+    for name in ("cmd", "nj", "ngpu", "nodes"):
+        words += [f"--{name}", how[name]]
+    words += ["--force"] if how.get("force") else []
+    if not Path(script).is_file():
+        return [shlex.join(words)]
+    waiting = how["nj"] if row.shards is None else str(row.shards)  # as wide as it may be
+    asked = subprocess.run(
+        ["bash", *words, "--dry-run", waiting], capture_output=True, text=True, check=False, encoding="utf-8"
+    )
+    if asked.returncode != 0:
+        raise InputError(asked.stderr.strip(), where=script)
+    inner = asked.stdout.strip("\0").split("\0\0")
+    return [shlex.join(words), *(f"  {shlex.join(command.split(chr(0)))}" for command in inner if command)]
+
+
+def refuse_full(run: Run, found: list[Row]) -> None:
+    """InputError if what ``found`` has still to write does not fit: need and free in one sentence."""
+    said = short(sum(row.rest for row in found if row.rest), Path(run.work))
+    if said:
+        raise InputError(
+            f"the disk is too small: {said}",
+            mend="--work on another disk, --clean STAGES, or --ignore-disk to try all the same",
+        )
+
+
+def note(run: Run, estimate: Estimate) -> None:
+    """Write exp/TAG/todo/disk: a stage and its bytes a line, for steps to compare with what is free."""
+    known = {stage: QUICK_TRAIN if stage == "train" else estimate.stage(stage) for stage in STAGES}
+    known["prepare"] = 0.0
+    lines = (f"{stage} {size:.0f}\n" for stage, size in known.items() if size is not None)
+    write_text(run.exp / "todo" / "disk", "".join(lines))
+
+
+def main() -> None:
+    """``python -m pysteps.recipe.plan RUN STAGE``: refuse to begin a stage whose products do not fit."""
+    path, stage = sys.argv[1:]
+    run = Run.load(path)
+    estimate = Estimate(run)
+    note(run, estimate)
+    whole = estimate.stage(stage)
+    said = short(max(0.0, (whole or 0.0) - used(places(run, stage))), Path(run.work))
+    if said:
+        raise InputError(
+            f"stage {stage} has not begun: the disk is too small: {said}",
+            mend="make room (--clean STAGES) and start again, or --ignore-disk",
+        )
+
+
+if __name__ == "__main__":
+    from ..formats.errors import guarded
+
+    guarded(main)

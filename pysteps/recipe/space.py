@@ -1,0 +1,76 @@
+"""What stages' products take on a disk now, and what is free there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..formats.run import Run
+
+MARGIN = 1.02  # logs, temporary files, what the formulas do not know
+SPARE = 1 << 20
+
+
+def places(run: Run, stage: str) -> list[Path]:
+    """The folders and files of a stage's products (stage prepare's are the sets themselves: none here)."""
+    exp = run.exp
+    fixed = {
+        "egs": [run.egs],
+        "train": [exp / part for part in ("checkpoints", "model", "curves.jsonl", "tensorboard")],
+        "extract": [exp / "xvectors"],
+        "backend": [exp / "backend"],
+        "score": [exp / part for part in ("scores", "results.json", "report.html", "det.png")],
+        "diarize": [exp / "diarize"],
+        "augment": [
+            path
+            for name in run.copies
+            for path in (run.of("vad", name), *sorted((run.data / name).glob("*")))
+            if path.name not in ("feats", "vad")
+        ],
+    }
+    if stage in fixed:
+        return fixed[stage]
+    if stage == "prepare":
+        return []
+    names = [*run.base_sets, *(run.copies if stage == "features" else [])]
+    return [run.of(stage, name) for name in names]
+
+
+def used(paths: Iterable[Path]) -> int:
+    """Bytes that files and folders take, as du counts them."""
+    total = 0
+    for top in paths:
+        if not top.exists():
+            continue
+        total += top.lstat().st_blocks * 512
+        for folder, inner, names in os.walk(top):
+            for name in (*inner, *names):
+                total += os.lstat(os.path.join(folder, name)).st_blocks * 512
+    return total
+
+
+def free(folder: Path) -> int:
+    """Bytes that may be written where ``folder`` is or will be."""
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    disk = os.statvfs(there)
+    return disk.f_bavail * disk.f_frsize
+
+
+def short(need: float, folder: Path) -> str | None:
+    """A sentence if ``need`` bytes and a margin are more than is free for ``folder``; None if they fit."""
+    there = free(folder)
+    if need * MARGIN + SPARE <= there:
+        return None
+    return f"{folder} needs {size_text(need * MARGIN + SPARE)} more, and {size_text(there)} are free"
+
+
+def size_text(count: float) -> str:
+    """Bytes for people: 3.2 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.{0 if unit == 'B' else 1}f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
