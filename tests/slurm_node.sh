@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# A real Slurm on this machine, for the tests: slurm_node.sh start FOLDER | stop FOLDER
+# A real Slurm on this machine, for the tests: slurm_node.sh start FOLDER [NODES] | stop FOLDER
 # `start` installs Debian's packages if need be (as root) and prints the line to evaluate: export SLURM_CONF=...
-# Exit status 77 with a reason where that cannot be done.
+# Several nodes are several slurmd of this one machine, each with all its cores. `stop-controller FOLDER` and
+# `start-controller FOLDER` take the controller away and bring it back. Exit status 77 with a reason where
+# something cannot be done.
 set -euo pipefail
-action=${1:?start or stop} folder=${2:?a folder for its files}
+action=${1:?start or stop} folder=${2:?a folder for its files} nodes=${3:-1}
 
 cannot() { echo "slurm_node.sh: $*" >&2 && exit 77; }
 
@@ -17,24 +19,23 @@ install_packages() {
 }
 
 write_conf() {
-  local host cpus memory port=$((20000 + RANDOM % 10000))
+  local host cpus memory port=$((20000 + RANDOM % 10000)) number names=''
   host=$(hostname -s) cpus=$(nproc)
   memory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.8)}' /proc/meminfo)
   cat >"$folder/slurm.conf" <<CONF
 ClusterName=timbre
 SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=$port
-SlurmdPort=$((port + 1))
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=socket=$folder/munge/socket
 CredType=cred/munge
 StateSaveLocation=$folder/ctld
-SlurmdSpoolDir=$folder/d
+SlurmdSpoolDir=$folder/d.%n
 SlurmctldPidFile=$folder/slurmctld.pid
-SlurmdPidFile=$folder/slurmd.pid
+SlurmdPidFile=$folder/slurmd.%n.pid
 SlurmctldLogFile=$folder/slurmctld.log
-SlurmdLogFile=$folder/slurmd.log
+SlurmdLogFile=$folder/slurmd.%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -46,9 +47,13 @@ MpiDefault=none
 ReturnToService=2
 KillWait=5
 MaxArraySize=10001
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$cpus RealMemory=$memory State=UNKNOWN
-PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO
 CONF
+  for ((number = 1; number <= nodes; number++)); do
+    echo "NodeName=node$number NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + number))" \
+      "CPUs=$cpus RealMemory=$memory State=UNKNOWN" >>"$folder/slurm.conf"
+    names+=${names:+,}node$number
+  done
+  echo "PartitionName=main Nodes=$names Default=YES MaxTime=INFINITE State=UP OverSubscribe=NO" >>"$folder/slurm.conf"
 }
 
 start_munge() {
@@ -60,18 +65,25 @@ start_munge() {
     cannot "munged: $(tail -n 1 "$folder/munge/err")"
 }
 
+start_controller() {
+  slurmctld -f "$folder/slurm.conf" </dev/null >"$folder/ctld.out" 2>&1 || cannot "slurmctld: $(tail -n 1 "$folder/ctld.out")"
+}
+
 start() {
-  mkdir -p "$folder"/{ctld,d}
+  mkdir -p "$folder/ctld"
   folder=$(cd "$folder" && pwd)
   install_packages
   [[ $(id -u) == 0 ]] || cannot "only root can start slurmd"
   write_conf
   start_munge
   export SLURM_CONF=$folder/slurm.conf
-  slurmctld -f "$SLURM_CONF" </dev/null >"$folder/ctld.out" 2>&1 || cannot "slurmctld: $(tail -n 1 "$folder/ctld.out")"
-  slurmd -f "$SLURM_CONF" </dev/null >"$folder/d.out" 2>&1 || cannot "slurmd: $(tail -n 1 "$folder/d.out")"
-  for _ in {1..100}; do
-    if [[ $(sinfo -h -o %T 2>/dev/null) == idle ]]; then
+  start_controller
+  local number
+  for ((number = 1; number <= nodes; number++)); do
+    slurmd -N "node$number" -f "$SLURM_CONF" </dev/null >"$folder/d.out" 2>&1 || cannot "slurmd: $(tail -n 1 "$folder/d.out")"
+  done
+  for _ in {1..300}; do
+    if [[ $(sinfo -h -N -t idle -o %N 2>/dev/null | wc -l) == "$nodes" ]]; then
       printf 'export SLURM_CONF=%q\n' "$SLURM_CONF"
       return 0
     fi
@@ -84,9 +96,10 @@ start() {
 # Whether the process lives; one that only waits to be collected does not.
 lives() { [[ -r /proc/$1/status ]] && ! grep -q '^State:.*zombie' "/proc/$1/status"; }
 
-stop() {
+# end FILE ...: the processes whose ids stand in these files.
+end() {
   local file pid
-  for file in "$folder"/slurmctld.pid "$folder"/slurmd.pid "$folder"/munge/pid; do
+  for file in "$@"; do
     [[ -f $file ]] || continue
     pid=$(<"$file")
     kill "$pid" 2>/dev/null || continue
@@ -98,7 +111,22 @@ stop() {
   done
 }
 
+# Jobs first: without their slurmd they would go on for ever.
+stop() {
+  export SLURM_CONF=$folder/slurm.conf
+  if [[ -f $folder/slurmctld.pid ]] && lives "$(<"$folder/slurmctld.pid")"; then
+    scancel --user="$(id -un)" 2>/dev/null || true
+    for _ in {1..75}; do
+      [[ -n $(squeue -h 2>/dev/null) ]] || break
+      sleep 0.2
+    done
+  fi
+  end "$folder"/slurmctld.pid "$folder"/slurmd.*.pid "$folder"/munge/pid
+}
+
 case $action in
   start | stop) "$action" ;;
-  *) echo "slurm_node.sh: start or stop, not $action" >&2 && exit 1 ;;
+  stop-controller) end "$folder/slurmctld.pid" ;;
+  start-controller) start_controller ;;
+  *) echo "slurm_node.sh: start, stop, stop-controller or start-controller, not $action" >&2 && exit 1 ;;
 esac

@@ -4,84 +4,34 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.long
+from tests.slurm import Launcher, slurm_node, wait_for, work_folder
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def slurm(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment in which Slurm's programs find the test's own daemons."""
-    node, folder = str(repo / "tests" / "slurm_node.sh"), tmp_path_factory.mktemp("slurm")
-    # Python reads a pipe to its end, and a daemon would hold it open: a file it is.
-    with open(folder / "said", "w+") as said:
-        line = [node, "start", folder / "node"]
-        code = subprocess.run(line, stdout=said, stderr=said, timeout=300).returncode
-        said.seek(0)
-        words = said.read()
-    if code == 77:
-        pytest.skip(words.strip())
-    assert code == 0, words
-    setting = shlex.split(words)[-1]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("TIMBRE_")}
-    try:
-        yield {**clean, "SLURM_CONF": setting.removeprefix("SLURM_CONF=")}
-    finally:
-        subprocess.run([node, "stop", folder / "node"], timeout=60, check=True)
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with slurm_node(tmp_path_factory.mktemp("slurm")) as environment:
+        yield environment
 
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    folder = tmp_path / "mes données 100%"
-    folder.mkdir()
-    (folder / "site.yaml").write_text("retries: 1\ngrace: 2\npoll: 1\ncpu:\n  partition: main\n")
-    return folder
-
-
-class Launcher:
-    def __init__(self, repo: Path, work: Path, slurm: dict[str, str]) -> None:
-        self.line = [str(repo / "steps" / "cmd" / "slurm"), "--conf", str(work / "site.yaml")]
-        self.work, self.environment = work, slurm
-
-    def start(self, *arguments: object) -> subprocess.Popen[str]:
-        line = [*self.line, *map(str, arguments)]
-        return subprocess.Popen(line, cwd=self.work, env=self.environment, stderr=subprocess.PIPE, text=True)
-
-    def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments)
-        said = process.communicate(timeout=120)[1]
-        return subprocess.CompletedProcess(arguments, process.returncode, "", said)
-
-    def ask(self, *command: str) -> str:
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
-        return done.stdout
-
-    def queue(self) -> list[str]:
-        return self.ask("squeue", "-h", "-r", "-o", "%A_%K %T").splitlines()
+    return work_folder(tmp_path)
 
 
 @pytest.fixture
-def launch(repo: Path, work: Path, slurm: dict[str, str]) -> Iterator[Launcher]:
-    launcher = Launcher(repo, work, slurm)
+def launch(work: Path, slurm: dict[str, str]) -> Iterator[Launcher]:
+    launcher = Launcher(work, slurm)
     yield launcher
-    launcher.ask("scancel", "-u", str(os.getuid()))
-    wait_for(lambda: not launcher.queue())
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
+    launcher.clear()
 
 
 def test_an_array_does_every_job_and_leaves_nothing_behind(launch: Launcher, work: Path) -> None:
@@ -125,7 +75,7 @@ def test_a_task_that_fails_again_cancels_the_others_and_shows_its_log(launch: La
     done = launch("--retries", 0, "JOB=1:4", "log/f.JOB.log", "bash", "-c", script)
     assert done.returncode == 1
     assert time.monotonic() - began < 60
-    assert "job 2 of 4 failed: Slurm job" in done.stderr and "exit code 3" in done.stderr
+    assert "job 2 of 4 failed: slurm job" in done.stderr and "exit code 3" in done.stderr
     assert "log/f.2.log" in done.stderr and "    130\n" in done.stderr and "    101\n" not in done.stderr
     assert not launch.queue()
 
@@ -146,7 +96,7 @@ def test_a_task_that_vanishes_is_noticed_and_tried_again(launch: Launcher, work:
     script = "echo x >>tries; [ $(wc -l <tries) = 2 ] || { kill -9 $PPID; sleep 60; }"
     done = launch("log/v.log", "bash", "-c", script)
     assert done.returncode == 0, done.stderr
-    assert "lost" in done.stderr and (work / "tries").read_text() == "x\nx\n"
+    assert "left the queue" in done.stderr and (work / "tries").read_text() == "x\nx\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

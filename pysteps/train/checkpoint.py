@@ -27,23 +27,27 @@ class Checkpoints:
         """Write ``state`` (tensors, numbers, text, lists and dicts of them) and forget older ones."""
         _write(self.folder / f"step-{step:09d}.pt", state)
         for path in self._found("step")[:-KEEP]:
-            path.unlink()
+            path.unlink(missing_ok=True)  # of a lost node's process that still runs, it may be gone already
 
     def save_epoch(self, model: Mapping[str, Tensor], epoch: int, keep: int) -> None:
         """Write the model after ``epoch`` (from 1); ``keep`` of them stay."""
         _write(self.folder / f"epoch-{epoch:05d}.pt", dict(model))
         for path in self._found("epoch"):
             if int(path.stem.split("-")[1]) <= epoch - keep:
-                path.unlink()
+                path.unlink(missing_ok=True)
 
     def newest(self) -> dict[str, Any] | None:
         """The state to go on from; None at the beginning. A damaged file is said and passed over."""
+        return state_of(self.newest_bytes())
+
+    def newest_bytes(self) -> bytes:
+        """The file of the state to go on from; empty at the beginning."""
         for path in reversed(self._found("step")):
-            state = _read(path)
-            if state is not None:
-                return state
+            content = path.read_bytes()
+            if state_of(content) is not None:
+                return content
             print(f"{path}: damaged, going back to the checkpoint before it", file=sys.stderr)
-        return None
+        return b""
 
     def average(self, last: int, epochs: int) -> dict[str, Tensor]:
         """Mean of the models after the ``last`` epochs up to ``epochs``; buffers are averaged too.
@@ -53,7 +57,7 @@ class Checkpoints:
         models = []
         for epoch in range(max(1, epochs - last + 1), epochs + 1):
             path = self.folder / f"epoch-{epoch:05d}.pt"
-            state = _read(path)
+            state = state_of(path.read_bytes() if path.is_file() else b"")
             if state is None:
                 raise InputError("missing or damaged", where=path, mend="train again with --force")
             models.append(state)
@@ -79,9 +83,10 @@ def _write(path: Path, state: Mapping[str, Any]) -> None:
         torch.save(state, handle)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def state_of(content: bytes) -> dict[str, Any] | None:
+    """What a checkpoint's file holds, on the CPU; None if it is empty or damaged."""
     try:
-        return torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # noqa: BLE001  torch raises whatever its unpickler and its zip reader raise
         return None
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..formats.atomic import write_text
+from ..formats.atomic import replacing, write_text
 
 
 def write_curves(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -20,7 +21,12 @@ def write_events(line: Mapping[str, Any], folder: Path) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
     epoch = int(line["epoch"])
-    with SummaryWriter(str(folder), purge_step=epoch) as writer:
-        for key, value in line.items():
-            if key != "epoch":
-                writer.add_scalar(f"train/{key}", value, epoch)
+    # Its thread writes piece by piece and throws where nobody hears it when a disk refuses: elsewhere, then.
+    with tempfile.TemporaryDirectory() as made:
+        with SummaryWriter(made, purge_step=epoch) as writer:
+            for key, value in line.items():
+                if key != "epoch":
+                    writer.add_scalar(f"train/{key}", value, epoch)
+        for path in Path(made).iterdir():
+            with replacing(folder / path.name, "wb") as handle:
+                handle.write(path.read_bytes())

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from ..egs.reader import ArchiveInfo, EgsPlan
 from ..formats.errors import InputError
 from ..formats.rng import generator
+from ..formats.scratch import near
 from .options import TrainOptions
+
+if TYPE_CHECKING:
+    from ..egs.source import EgsFolder
 
 
 class EgsSource(Protocol):
@@ -29,6 +35,19 @@ class EgsSource(Protocol):
 
         Where training augments they are those of this ``epoch``, whoever asks and whenever.
         """
+
+
+@contextmanager
+def on_scratch(source: EgsFolder, scratch: Path | None) -> Iterator[EgsFolder]:
+    """``source`` with its archives read from a copy below ``scratch``, or as it is where that is None.
+
+    Archives are read in another order every epoch: a node's own disk serves that better than a shared one.
+    """
+    plan, home = source.plan(), source.folder
+    names = [f"{info.name}.{kind}" for info in (*plan.archives, *plan.valid) for kind in ("ark", "lab")]
+    with near(home, [*names, "egs.json", "speakers"], scratch) as source.folder:
+        yield source
+    source.folder = home
 
 
 @dataclass(frozen=True)

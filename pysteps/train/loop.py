@@ -25,7 +25,7 @@ from ..models.model import SpeakerModel, save_model
 from ..models.options import ModelOptions
 from . import schedules
 from .arithmetic import OPTIMISERS, choose_precision
-from .checkpoint import Checkpoints, refuse_changes
+from .checkpoint import Checkpoints, refuse_changes, state_of
 from .curves import write_curves, write_events
 from .data import Batch, EgsSource, batches, steps_per_epoch
 from .judge import DevelopmentSet, judge_chunks, judge_speakers
@@ -143,8 +143,8 @@ class Training:
 
     def resume(self) -> None:
         """Take the newest checkpoint's place, if there is one."""
-        self.world.wait()
-        state = self.checkpoints.newest()
+        content = self.checkpoints.newest_bytes() if self.world.first else b""
+        state = state_of(self.world.share(content))
         if state is not None:
             refuse_changes(state["identity"], self.identity(), self.checkpoints.folder)
             self.trainee.load_state_dict(state["trainee"])

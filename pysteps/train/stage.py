@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..egs import live
+from ..formats import scratch
 from ..formats.atomic import write_text
 from ..formats.run import Run
 from ..formats.stamps import Unit
@@ -84,18 +85,20 @@ def do(run: Run, unit: Unit) -> None:
     from ..egs.source import open_egs
     from ..features.contract import read
     from ..models.options import ModelOptions
+    from .data import on_scratch
     from .loop import run_training
 
     if int(os.environ.get("RANK", "0")) == 0:
         _keep_or_clear(run, unit.key())
-    run_training(
-        TrainOptions(**run.options[NAME]),
-        ModelOptions(**run.options["models"]),
-        open_egs(run),
-        DevelopmentSet(run),
-        run.exp,
-        read(run.egs),
-    )
+    with on_scratch(open_egs(run), scratch.chosen()) as source:
+        run_training(
+            TrainOptions(**run.options[NAME]),
+            ModelOptions(**run.options["models"]),
+            source,
+            DevelopmentSet(run),
+            run.exp,
+            read(run.egs),
+        )
 
 
 def _keep_or_clear(run: Run, key: str) -> None:

@@ -36,6 +36,22 @@ class World:
             dist.all_reduce(values)
         return values
 
+    def share(self, content: bytes) -> bytes:
+        """The first process's ``content``, in every process.
+
+        What one node has written another may see later, so only one process reads what decides.
+        """
+        if self.width == 1:
+            return content
+        size = torch.tensor([len(content)], device=self.device)
+        dist.broadcast(size, 0)
+        block = torch.frombuffer(bytearray(content or b"0"), dtype=torch.uint8).to(self.device)
+        if not self.first:
+            block = torch.empty(int(size), dtype=torch.uint8, device=self.device)
+        if int(size):
+            dist.broadcast(block, 0)
+        return block.cpu().numpy().tobytes() if int(size) else b""
+
     def wait(self) -> None:
         """Until all processes are here."""
         if self.width > 1:
@@ -54,7 +70,10 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
 
 @contextmanager
 def joined(device: str) -> Iterator[World]:
-    """Join the processes that torchrun started (gloo on CPUs, NCCL on GPUs), or be the only one."""
+    """Join the processes that torchrun started (gloo on CPUs, NCCL on GPUs), or be the only one.
+
+    InputError when another of them ends before its work is done.
+    """
     rank, width = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     world = World(rank, width, choose_device(device, int(os.environ.get("LOCAL_RANK", "0"))))
     if world.device.type == "cuda":
@@ -67,6 +86,13 @@ def joined(device: str) -> Iterator[World]:
     dist.init_process_group(backend, timeout=timedelta(hours=4))
     try:
         yield world
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise
+        said = str(error).splitlines()[0]
+        raise InputError(
+            f"process {rank} of {width} has lost another: {said}", mend="what that one says is the cause"
+        ) from error
     finally:
         dist.destroy_process_group()
 

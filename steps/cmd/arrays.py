@@ -10,21 +10,20 @@ import hashlib
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 import time
 from typing import Any, NamedTuple
 
 from contract import Request
+from sbatch import MEANINGFUL, options_of, write_script, write_whole
+from sbatch import PRIVATE as PRIVATE
+from sbatch import SHARED as SHARED
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-# What a task must have as this process has it, whatever the site does with environments.
-MEANINGFUL = ("VIRTUAL_ENV", "PYTHON", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-SHARED = (*MEANINGFUL, "PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LC_ALL", "PYTHONUTF8")
-# What belongs to this machine alone.
-PRIVATE = ("TIMBRE_LOCK_FD", "TIMBRE_DRIVER_PID", "TIMBRE_SHOW", "TIMBRE_LAUNCH")
-PASSING = ("timed out", "temporarily", "Unable to contact", "try again", "Connection refused")
+# A controller that restarts or hands over to another: worth waiting for.
+PASSING = ("timed out", "temporarily", "Unable to contact", "try again", "Connection refused", "backup")
+HELD = "launch_failed_requeued_held"
+OUTAGE = 300.0  # seconds that a controller may be away
 PATIENCE = 15.0  # seconds that cancelled tasks get to leave
 
 
@@ -52,10 +51,31 @@ class Array:
         here = {name for name in os.listdir(self.folder) if name.endswith(".exit")}
         ended = {}
         for task in sorted(self.open):
-            if f"{task.index}.exit" in here:
-                with open(os.path.join(self.folder, f"{task.index}.exit"), encoding="utf-8") as handle:
-                    ended[task] = int(handle.read())
+            if f"{task.index}.exit" in here and (lines := self._exit_file(task)):
+                ended[task] = int(lines[0])
         return ended
+
+    def words(self, task: Task) -> str:
+        """What the task itself says about its end, beside the code."""
+        return "".join(self._exit_file(task)[1:])
+
+    def not_ended(self, task: Task) -> None:
+        """The task will run again as the same task: its exit code is void."""
+        _unlink(os.path.join(self.folder, f"{task.index}.exit"))
+
+    def refresh(self) -> None:
+        """Make a network file system look again: a change of one's own voids what it remembers."""
+        path = os.path.join(self.folder, f".look.{os.getpid()}")
+        with open(path, "w"):
+            pass
+        _unlink(path)
+
+    def _exit_file(self, task: Task) -> list[str]:
+        try:
+            with open(os.path.join(self.folder, f"{task.index}.exit"), encoding="utf-8") as handle:
+                return handle.read().splitlines()
+        except FileNotFoundError:  # a requeued task took it back
+            return []
 
 
 def fingerprint(request: Request) -> str:
@@ -85,6 +105,8 @@ def ask(*command: str) -> subprocess.CompletedProcess[str]:
 class Queue:
     """The arrays of one fan-out."""
 
+    launcher = "slurm"
+
     def __init__(self, request: Request, settings: dict[str, str]) -> None:
         self._request, self._settings = request, settings
         base = os.path.join(os.path.dirname(os.path.abspath(request.log)), ".slurm", request.name)
@@ -98,11 +120,13 @@ class Queue:
         name = re.sub(r"[^\w.-]", "_", self._request.name) + "." + os.urandom(4).hex()
         array = Array(name, os.path.join(self._folder, name), jobs, None)
         os.makedirs(array.folder)
-        script = self._write_script(array)
+        options = options_of(self._request, self._settings, name, array.folder, len(jobs))
+        script = write_script(self._request, self._settings, array.folder, jobs)
         self.arrays.append(array)
         self._save()
-        for attempt in range(5):
-            said = ask("sbatch", *self._options(array), script)
+        deadline, attempt = time.monotonic() + OUTAGE, 0
+        while True:
+            said = ask("sbatch", *options, script)
             if said.returncode == 0:
                 array.number = said.stdout.strip().partition(";")[0]
                 break
@@ -110,11 +134,12 @@ class Queue:
                 self.arrays.remove(array)
                 self._save()
                 raise SlurmError(f"sbatch refused {self._request.name}: {said.stderr.strip()}")
-            time.sleep(1 + attempt)
+            if time.monotonic() > deadline:
+                raise SlurmError(f"sbatch cannot be reached: {said.stderr.strip()}")
+            attempt += 1
+            time.sleep(min(attempt, 10))
             if (self.states() or {}).keys() & array.open:
                 break  # it was accepted after all; its name is enough
-        else:
-            raise SlurmError(f"sbatch cannot be reached: {said.stderr.strip()}")
         self._save()
 
     def adopt(self) -> dict[int, int] | None:
@@ -128,12 +153,11 @@ class Queue:
         except FileNotFoundError:
             return None
         self.arrays = [Array(*entry) for entry in record["arrays"] if os.path.isdir(entry[1])]
-        for _ in range(60):
-            if (states := self.states()) is not None:
-                break
+        deadline = time.monotonic() + OUTAGE
+        while (states := self.states()) is None:
+            if time.monotonic() > deadline:
+                raise SlurmError("the queue cannot be asked what became of an earlier run's jobs")
             time.sleep(2)
-        else:
-            raise SlurmError("the queue cannot be asked what became of an earlier run's jobs")
         ids = ", ".join(sorted({array.number or array.name for array in self.arrays}))
         found = f"slurm: {self._request.name}: an earlier run's array {ids}"
         if states and record["mark"] == self._mark:
@@ -152,7 +176,10 @@ class Queue:
         return None
 
     def states(self) -> dict[Task, tuple[str, str]] | None:
-        """(state, reason) of the tasks in the queue; None if Slurm does not answer, which passes."""
+        """(state, reason) of the tasks in the queue; None if Slurm does not answer, which passes.
+
+        STUCK: a node could not start the task, and Slurm waits for somebody to release it.
+        """
         names = {array.name: array for array in self.arrays}
         if not names:
             return {}
@@ -169,21 +196,30 @@ class Queue:
             name, index, state, *reason = line.split(None, 3)
             if name in names and index.isdigit():
                 task = Task(name, int(index), names[name].jobs[int(index)])
-                found[task] = (state, reason[0] if reason else "")
+                word = reason[0] if reason else ""
+                found[task] = ("STUCK" if HELD in word.replace(" ", "_") else state, word)
         return found
 
     def verdict(self, task: Task) -> str:
         """Slurm's word for how a task ended (CANCELLED, TIMEOUT, OUT_OF_MEMORY ...), empty if it forgot."""
-        for _ in range(10):
+        for _ in range(20):
             said = ask("scontrol", "show", "job", "-o", self.number_of(task))
             match = re.search(r"\bJobState=(\w+)", said.stdout)
-            if not match or match[1] not in ("RUNNING", "COMPLETING"):
+            away = said.returncode and any(word in said.stderr for word in PASSING)
+            if not away and (not match or match[1] not in ("RUNNING", "COMPLETING")):
                 break
             time.sleep(0.5)
         return match[1] if match and match[1] not in ("RUNNING", "COMPLETING", "COMPLETED") else ""
 
-    def cancel(self) -> None:
-        """Cancel all arrays and wait until they are gone, so that no restart meets their tasks."""
+    def words(self, task: Task) -> str:
+        """What the task itself says about its end."""
+        return next((array.words(task) for array in self.arrays if array.name == task.name), "")
+
+    def cancel(self, task: Task | None = None) -> None:
+        """Cancel a task, or all arrays and wait until they are gone, so that no restart meets their tasks."""
+        if task is not None:
+            ask("scancel", self.number_of(task))
+            return
         for array in self.arrays:
             if array.number:
                 ask("scancel", array.number)
@@ -212,54 +248,9 @@ class Queue:
         """Where Slurm itself wrote, when the task could not even begin its log."""
         return os.path.join(self._folder, task.name, f"{task.index}.out")
 
-    def _options(self, array: Array) -> list[str]:
-        request, kind = self._request, "gpu" if self._request.number("gpu", 0) else "cpu"
-        width = request.options.get("max-jobs-run") or self._settings.get("max_jobs_run")
-        options = ["--parsable", "--no-requeue", f"--job-name={array.name}", f"--chdir={os.getcwd()}"]
-        options += [f"--array=0-{len(array.jobs) - 1}" + (f"%{width}" if width else "")]
-        options += [f"--output={array.folder.replace('%', '%%')}/%a.out", "--nodes=1", "--ntasks=1"]
-        options += [f"--cpus-per-task={request.number('num-threads', 1)}"]
-        if request.gigabytes:
-            options += [f"--mem={max(1, round(request.gigabytes * 1024))}M"]
-        if kind == "gpu":
-            options += [f"--gres={self._settings.get('gpu.gres', 'gpu')}:{request.number('gpu', 0)}"]
-        for key in ("partition", "account", "qos", "time"):
-            value = request.options.get(key) or self._settings.get(f"{kind}.{key}")
-            options += [f"--{key}={value}"] if value else []
-        return options + shlex.split(self._settings.get(f"{kind}.extra", ""))
-
-    def _write_script(self, array: Array) -> str:
-        request = self._request
-        environment = {name: os.environ[name] for name in SHARED if name in os.environ}
-        environment |= {name: value for name, value in os.environ.items() if name.startswith("TIMBRE_")}
-        spec = {
-            "argv": [request.argv(job) for job in array.jobs],
-            "logs": [os.path.abspath(request.log_of(job)) for job in array.jobs],
-            "jobs": array.jobs,
-            "last": request.jobs[-1],
-            "threads": request.number("num-threads", 1),
-            "cwd": os.getcwd(),
-            "environment": {name: value for name, value in environment.items() if name not in PRIVATE},
-            "unset": list(PRIVATE),
-        }
-        _write(os.path.join(array.folder, "spec.json"), json.dumps(spec))
-        words = [sys.executable, "-S", os.path.join(HERE, "task.py"), os.path.join(array.folder, "spec.json")]
-        script = os.path.join(array.folder, "task.sh")
-        _write(script, f'#!/bin/bash\nexec {shlex.join(words)} "$SLURM_ARRAY_TASK_ID"\n')
-        return script
-
     def _save(self) -> None:
         entries: list[Any] = [[array.name, array.folder, array.jobs, array.number] for array in self.arrays]
-        _write(self._record, json.dumps({"mark": self._mark, "arrays": entries}))
-
-
-def _write(path: str, text: str) -> None:
-    """Whole or not at all."""
-    with open(f"{path}.{os.getpid()}", "w", encoding="utf-8", errors="surrogateescape") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(handle.name, path)
+        write_whole(self._record, json.dumps({"mark": self._mark, "arrays": entries}))
 
 
 def _unlink(path: str) -> None:

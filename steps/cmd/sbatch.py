@@ -1,0 +1,106 @@
+"""What sbatch is told about one array: its options from the request and conf/cluster/slurm.yaml, its script.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+
+from contract import OPTIONS, Refused, Request, kind_of
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# What a task must have as this process has it, whatever the site does with environments.
+MEANINGFUL = ("VIRTUAL_ENV", "PYTHON", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+SHARED = (*MEANINGFUL, "PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LC_ALL", "PYTHONUTF8")
+PREFIXES = ("TIMBRE_", "NCCL_", "GLOO_", "TORCH_")
+# What belongs to this machine alone.
+PRIVATE = ("TIMBRE_LOCK_FD", "TIMBRE_DRIVER_PID", "TIMBRE_SHOW", "TIMBRE_LAUNCH")
+KINDS = ("cpu", "io", "gpu")
+OF_A_KIND = ("partition", "account", "qos", "constraint", "time", "mem", "threads", "extra")
+GENERAL = ("retries", "max_jobs_run", "poll", "grace", "enforce_mem", "io.jobs", "gpu.gres")
+NUMBERS = ("retries", "max_jobs_run", "poll", "grace")
+
+
+def check(settings: dict[str, str]) -> None:
+    """Refused if a key of the settings is unknown or its value cannot be."""
+    known = {*GENERAL, *(f"{kind}.{key}" for kind in KINDS for key in OF_A_KIND)}
+    for key, value in settings.items():
+        if key not in known and not key.startswith("mem."):
+            raise Refused(f"slurm.yaml: unknown key {key}; known: {' '.join(sorted(known))} mem.NAME")
+        pattern = OPTIONS["mem"] if key.startswith("mem.") or key.endswith(".mem") else r".*"
+        pattern = r"\d+(\.\d+)?" if key in NUMBERS else r"[1-9]\d*" if key.endswith(".threads") else pattern
+        pattern = "yes|no|true|false" if key == "enforce_mem" else pattern
+        if not re.fullmatch(pattern, value):
+            raise Refused(f"slurm.yaml: {key} cannot be {value!r}")
+
+
+def megabytes(request: Request, settings: dict[str, str]) -> int | None:
+    """Memory to ask for: what the site sets for this fan-out, what the step asks, what the site sets."""
+    text = settings.get(f"mem.{request.name}") or request.options.get("mem")
+    text = text or settings.get(f"{kind_of(request, settings)}.mem")
+    if not text:
+        return None
+    return max(1, round(float(text.rstrip("GgMm")) * (1 if text[-1] in "Mm" else 1024)))
+
+
+def threads(request: Request, settings: dict[str, str]) -> int:
+    """Cores of one task (of one node of it)."""
+    return request.number("num-threads", int(settings.get(f"{kind_of(request, settings)}.threads", 1)))
+
+
+def options_of(request: Request, settings: dict[str, str], name: str, folder: str, tasks: int) -> list[str]:
+    """sbatch's options for an array of ``tasks`` tasks called ``name`` whose files lie in ``folder``."""
+    kind, nodes = kind_of(request, settings), request.number("nodes", 1)
+    width = request.options.get("max-jobs-run") or settings.get("max_jobs_run")
+    # A task that Slurm puts back (preemption, a dead node, scontrol requeue) stays the same task.
+    options = ["--parsable", "--requeue", f"--job-name={name}", f"--chdir={os.getcwd()}"]
+    options += [f"--array=0-{tasks - 1}" + (f"%{width}" if width else "")]
+    options += [f"--output={folder.replace('%', '%%')}/%a.out"]
+    options += [f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
+    options += [f"--cpus-per-task={threads(request, settings)}"]
+    if memory := megabytes(request, settings):
+        options += [f"--mem={memory}M"]
+    if kind == "gpu":
+        options += [f"--gres={settings.get('gpu.gres', 'gpu')}:{request.number('gpu', 0)}"]
+    for key in ("partition", "account", "qos", "constraint", "time"):
+        value = request.options.get(key) or settings.get(f"{kind}.{key}")
+        options += [f"--{key}={value}"] if value else []
+    return options + shlex.split(settings.get(f"{kind}.extra", ""))
+
+
+def write_script(request: Request, settings: dict[str, str], folder: str, jobs: list[int]) -> str:
+    """The array's script, and beside it what task.py needs to know; the script's path."""
+    environment = {name: os.environ[name] for name in SHARED if name in os.environ}
+    environment |= {name: value for name, value in os.environ.items() if name.startswith(PREFIXES)}
+    enforce = settings.get("enforce_mem") in ("yes", "true")
+    spec = {
+        "name": request.name,
+        "argv": [request.argv(job) for job in jobs],
+        "logs": [os.path.abspath(request.log_of(job)) for job in jobs],
+        "jobs": jobs,
+        "last": request.jobs[-1],
+        "threads": threads(request, settings),
+        "megabytes": megabytes(request, settings) if enforce else None,
+        "cwd": os.getcwd(),
+        "environment": {name: value for name, value in environment.items() if name not in PRIVATE},
+        "unset": list(PRIVATE),
+    }
+    write_whole(os.path.join(folder, "spec.json"), json.dumps(spec))
+    words = [sys.executable, "-S", os.path.join(HERE, "task.py"), os.path.join(folder, "spec.json")]
+    script = os.path.join(folder, "task.sh")
+    write_whole(script, f'#!/bin/bash\nexec {shlex.join(words)} "$SLURM_ARRAY_TASK_ID"\n')
+    return script
+
+
+def write_whole(path: str, text: str) -> None:
+    """Whole or not at all."""
+    with open(f"{path}.{os.getpid()}", "w", encoding="utf-8", errors="surrogateescape") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(handle.name, path)
