@@ -57,5 +57,6 @@ fan_out() {
     "${launcher[@]}" "$@" --max-jobs-run "$nj" TIMBREJOB=1:"$jobs" "$log/$stage.TIMBREJOB.log" \
       python -m "pysteps.$stage" job --run "$run" --todo "$list" --job TIMBREJOB --jobs "$jobs"
   fi
-  "${show[@]}" python -m "pysteps.$stage" gather --run "$run"
+  # What another host has written may appear here a little later.
+  "${show[@]}" python -m "pysteps.$stage" gather --run "$run" --patience "$([[ $cmd == local ]] && echo 0 || echo 60)"
 }

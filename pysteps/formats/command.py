@@ -106,11 +106,11 @@ def job(stage: Sharded, run: Run, todo: str, number: int, jobs: int) -> None:
     shards.run(mine, stage.worker(run), f"{stage.NAME} job {number}/{jobs}")
 
 
-def gather(stage: Sharded, run: Run) -> None:
-    """Join the shards of every unit that has no fresh stamp, and stamp it."""
+def gather(stage: Sharded, run: Run, patience: float = 0.0) -> None:
+    """Join the shards of every unit that has no fresh stamp, and stamp it. ``patience``: see shards.gather."""
     for unit in stage.units(run):
         if unit.stale() is not None:
-            counts = shards.gather(unit, stage.TABLES)
+            counts = shards.gather(unit, stage.TABLES, patience)
             try:
                 stage.conclude(run, unit)
             except InputError:
@@ -163,6 +163,8 @@ def main(stage: Any, also: Mapping[str, str] | None = None) -> None:
             wanted.add_argument("--todo", required=True, help="the list of shards that plan named")
             wanted.add_argument("--job", type=int, default=1, help="which job this is, from 1")
             wanted.add_argument("--jobs", type=int, default=1, help="how many jobs there are")
+        if verb == "gather":
+            wanted.add_argument("--patience", type=float, default=0.0, help="seconds to wait for late shards")
         if verb in ("plan", "run"):
             wanted.add_argument("--force", action="store_true", help="redo what is fresh")
     options = parser.parse_args()
@@ -176,7 +178,7 @@ def main(stage: Any, also: Mapping[str, str] | None = None) -> None:
         elif options.verb == "job":
             job(stage, run, options.todo, options.job, options.jobs)
         elif options.verb == "gather":
-            gather(stage, run)
+            gather(stage, run, options.patience)
         else:
             single(stage, run)
 

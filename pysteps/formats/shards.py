@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -165,17 +166,21 @@ def reopen(unit: Unit, table: str) -> None:
             shutil.rmtree(away, ignore_errors=True)
 
 
-def gather(unit: Unit, names: Sequence[str]) -> dict[str, int]:
+def gather(unit: Unit, names: Sequence[str], patience: float = 0.0) -> dict[str, int]:
     """Join the shards' tables into ``FOLDER/NAME`` and return each one's number of lines.
 
-    The caller writes the stamp when it has looked at the result. InputError when a shard is missing.
+    The caller writes the stamp when it has looked at the result. InputError when a shard is still missing
+    after ``patience`` seconds: what another host wrote may appear late on a network file system.
     """
     marks, shards = _planned(unit)
     numbers = range(1, len(shards) + 1)
-    done = _done(marks)
-    left = [number for number in numbers if str(number) not in done]
+    end = time.monotonic() + patience
+    while (left := len(numbers) - len(_done(marks) & {str(number) for number in numbers})) and (
+        time.monotonic() < end
+    ):
+        time.sleep(0.5)
     if left:
-        raise InputError(f"{len(left)} shards are not done", where=unit.folder, mend="run the stage again")
+        raise InputError(f"{left} shards are not done", where=unit.folder, mend="run the stage again")
     counts = {}
     for name in names:
         counts[name] = 0
