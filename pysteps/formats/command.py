@@ -107,7 +107,7 @@ def job(stage: Sharded, run: Run, todo: str, number: int, jobs: int) -> None:
 
 
 def gather(stage: Sharded, run: Run, patience: float = 0.0) -> None:
-    """Join the shards of every unit that has no fresh stamp, and stamp it. ``patience``: see shards.gather."""
+    """Join the shards of every unit without a fresh stamp, and stamp it. ``patience``: see shards.gather."""
     for unit in stage.units(run):
         if unit.stale() is not None:
             counts = shards.gather(unit, stage.TABLES, patience)
