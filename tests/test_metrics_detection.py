@@ -160,7 +160,7 @@ def test_one_kind_of_trials_is_refused(tar, non):
 
 
 def test_impossible_costs_are_refused():
-    for costs in ((0, 1, 1), (1, 1, 1), (0.5, 0, 1), (0.5, 1, -1)):
+    for costs in ((0, 1, 1), (1, 1, 1), (0.5, 0, 1), (0.5, 1, -1), (0.5, np.inf, 1), (0.5, 1, np.nan)):
         with pytest.raises(InputError, match="no detection cost"):
             min_dcf([1], [0], *costs)
 

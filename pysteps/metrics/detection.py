@@ -148,9 +148,9 @@ def _pooled(targets: Ints | Floats, nontargets: Ints | Floats) -> tuple[Ints | F
 
 
 def cost_weights(p_target: float, c_miss: float, c_fa: float) -> tuple[float, float]:
-    """(p C_miss, (1-p) C_fa), refusing a prior outside (0, 1) and costs that are not positive."""
-    if not (0 < p_target < 1 and c_miss > 0 and c_fa > 0):
-        wanted = "p_target must lie between 0 and 1, c_miss and c_fa above 0"
+    """(p C_miss, (1-p) C_fa), refusing a prior outside (0, 1) and costs that are not positive numbers."""
+    if not (0 < p_target < 1 and 0 < c_miss < np.inf and 0 < c_fa < np.inf):
+        wanted = "p_target must lie between 0 and 1, c_miss and c_fa above 0 and finite"
         raise InputError(f"no detection cost with {p_target}, {c_miss}, {c_fa}: {wanted}")
     return p_target * c_miss, (1 - p_target) * c_fa
 
