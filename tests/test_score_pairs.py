@@ -124,7 +124,10 @@ def test_vectors_of_another_size_and_entries_beyond_the_file_are_refused(tmp_pat
         read_rows({"a": table["a"], "c": "rm -rf x |"}, "table")
 
 
-def test_products_of_many_tiles_are_einsum_row_by_row(monkeypatch):
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_products_of_many_tiles_are_einsum_row_by_row(monkeypatch, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    monkeypatch.setattr("pysteps.backend.products._SHARE", 100)
     monkeypatch.setattr("pysteps.backend.products._TILE", 8)
     monkeypatch.setattr("pysteps.backend.products._MANY", 1000)
     draw = np.random.default_rng(2)

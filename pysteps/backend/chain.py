@@ -53,6 +53,8 @@ class Chain:
             return self._follow(check_vectors(x), check_vectors(population))
         array = np.asarray(x)
         check_finite(array)
+        if not self.steps:
+            return array.astype(np.float64)
         out = np.empty((0, 0))
         for begin in range(0, len(array), _ROWS):
             rows = np.asarray(array[begin : begin + _ROWS], dtype=np.float64)
