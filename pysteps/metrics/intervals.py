@@ -20,6 +20,7 @@ from ..formats.rng import generator
 from .detection import Floats, Ints, Sweep, bayes_threshold, check_scores, cost_weights
 
 _CHUNK_BYTES = 128 << 20
+_TRIALS = 1 << 21  # counted at a time
 Cost = float | tuple[float, float, float]  # p_target with costs of 1, or (p_target, c_miss, c_fa)
 
 
@@ -121,14 +122,14 @@ class _Pool:
         """Means [R] of ``value`` [N] over targets and over non-targets, of draws ``weights`` [R, S]."""
         from scipy.sparse import coo_array
 
-        array = np.asarray(value, dtype=np.float64)
+        array = np.asarray(value)
         size = self._speakers
         with np.errstate(invalid="ignore"):  # 0/0: nobody of this kind was drawn, NaN says so
-            sums = (np.bincount(self._speaker, part, size) for part in (array[self.label], None))
+            sums = (_totals(self._speaker, part, size) for part in (array[self.label], None))
             one, one_all = (weights @ part for part in sums)
             other = []
             for part in (array[~self.label], None):
-                table = np.bincount(self._pair, part, len(self._left))
+                table = _totals(self._pair, part, len(self._left))
                 sparse = coo_array((table, (self._left, self._right)), shape=(size, size)).tocsr()
                 other.append(
                     np.concatenate(
@@ -156,6 +157,15 @@ class _Pool:
                     rate /= rate[-1].copy()
                 rates.append(rate)
             yield part, rates[0], 1 - rates[1]
+
+
+def _totals(place: Ints, value: NDArray[Any] | None, size: int) -> Floats:
+    # np.bincount in pieces: it makes both arrays wider, which is as much again as the scores.
+    out = np.zeros(size)
+    for begin in range(0, len(place), _TRIALS):
+        some = slice(begin, begin + _TRIALS)
+        out += np.bincount(place[some], None if value is None else value[some], size)
+    return out
 
 
 def _pieces(weights: Floats) -> Iterator[Floats]:
@@ -222,6 +232,7 @@ def replicate(
     random = generator(seed, "speakers", "bootstrap")
     drawn = random.multinomial(speakers, np.full(speakers, 1 / speakers), size=replicates)
     weights, pool = drawn.astype(np.float64), _Pool(label, a, b, speakers)
+    del a, b
     eers, hulls = np.empty(replicates), np.full((2, replicates), np.nan)
     dcfs: dict[Cost, Floats] = {cost: np.empty(replicates) for cost in costs}
     for part, p_miss, p_fa in pool.rates(score, weights):
