@@ -5,6 +5,7 @@ Noise and music are those shipped in egs/mini/corpus/musan; rooms are simulated 
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -53,14 +54,21 @@ def room_response(seed: int, name: str) -> tuple[np.ndarray, str]:
     return response * (0.5 / np.abs(response).max()), text
 
 
+def write_wav(path: Path, samples: np.ndarray) -> None:
+    """``samples`` (int16, or float in [-1, 1]) as a 16-bit WAV of 16 kHz."""
+    memory = io.BytesIO()  # libsndfile would report a full disk in its own words
+    soundfile.write(memory, samples, RATE, format="WAV", subtype="PCM_16")
+    with replacing(path, "wb") as handle:
+        handle.write(memory.getvalue())
+
+
 def write_rooms(folder: Path, seed: int, count: int = ROOMS) -> None:
     """``folder``/wav.scp with ``count`` room responses (16-bit) and rooms (size in m, RT60 in s)."""
     wav, rooms = {}, {}
     for name in (f"room-{number:03d}" for number in range(1, count + 1)):
         response, rooms[name] = room_response(seed, name)
         path = folder / "wav" / f"{name}.wav"
-        with replacing(path, "wb") as handle:
-            soundfile.write(handle, response, RATE, format="WAV", subtype="PCM_16")
+        write_wav(path, response)
         wav[name] = place(path)
     write_table(folder / "rooms", rooms)
     write_table(folder / "wav.scp", wav)

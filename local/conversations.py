@@ -12,15 +12,13 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from local.augmentation import place
+from local.augmentation import place, write_wav
 from local.mini import prepare as prepare_mini
 from local.mini import read_tsv
 from pysteps.audio.filters import resample, to_int16, trim_silence
 from pysteps.audio.read import read_audio
 from pysteps.diarize.turns import Turn, write_rttm
-from pysteps.formats.atomic import replacing
 from pysteps.formats.rng import generator
 from pysteps.formats.tables import write_table
 from pysteps.prepare.script import main
@@ -80,8 +78,7 @@ def write_conversations(corpus: Path, folder: Path, rows: list[dict[str, str]], 
         chosen = sorted(str(one) for one in rng.choice(sorted(people), count, replace=False))
         samples, truth[name] = converse(rng, {one: people[one] for one in chosen}, speech_of)
         path = folder / "recordings" / f"{name}.wav"
-        with replacing(path, "wb") as handle:
-            soundfile.write(handle, to_int16(samples.astype(np.float32))[0], RATE, format="WAV")
+        write_wav(path, to_int16(samples.astype(np.float32))[0])
         wav[name], numbers[name] = place(path), str(count)
     write_table(folder / "wav.scp", wav)
     write_table(folder / "utt2spk", {name: name for name in wav})  # a recording is nobody's

@@ -44,7 +44,7 @@ def test_when_the_disk_fills_up_the_file_and_the_disk_are_named(tmp_path: Path, 
     ("stages", "first", "mille"),
     [
         ("prepare", "", 2),
-        ("augment,features", "vad", 50),
+        ("augment,features", "vad", 10),
         ("egs,train,extract", "features", 20),
         ("backend,score", "extract", 20),
     ],

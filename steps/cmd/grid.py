@@ -20,9 +20,8 @@ from xml.etree import ElementTree
 from arrays import Array, Task
 from contract import Refused, Request, kind_of
 from follow import States
-from sbatch import PREFIXES, PRIVATE, SHARED, write_whole
+from sbatch import task_command, task_spec, write_whole
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 PASSING = ("commlib", "gdi", "qmaster", "timed out", "Connection refused")  # the master is away for a while
 PATIENCE = 15.0  # seconds that deleted tasks get to leave
 KINDS = ("cpu", "io", "gpu")
@@ -206,27 +205,13 @@ class Grid:
         return options + shlex.split(settings.get(f"{kind}.extra", ""))
 
     def _write_script(self, array: Array) -> str:
-        request = self._request
-        here = os.environ
-        wanted = {name: here[name] for name in here if name in SHARED or name.startswith(PREFIXES)}
-        if here.get("CUDA_VISIBLE_DEVICES") == "":  # no GPU was asked for, so none is used
-            wanted["CUDA_VISIBLE_DEVICES"] = ""
-        spec = {
-            "argv": [request.argv(job) for job in array.jobs],
-            "logs": [os.path.abspath(request.log_of(job)) for job in array.jobs],
-            "jobs": array.jobs,
-            "last": request.jobs[-1],
-            "threads": request.number("num-threads", 1),
-            "cwd": os.getcwd(),
-            "environment": {name: value for name, value in wanted.items() if name not in PRIVATE},
-            "unset": list(PRIVATE),
-        }
-        path = os.path.join(array.folder, "spec.json")
-        write_whole(path, json.dumps(spec))
-        words = [sys.executable, "-S", os.path.join(HERE, "gridtask.py"), path]
+        spec = task_spec(self._request, array.jobs, self._request.number("num-threads", 1))
+        if os.environ.get("CUDA_VISIBLE_DEVICES") == "":  # no GPU was asked for, so none is used
+            spec["environment"]["CUDA_VISIBLE_DEVICES"] = ""
+        command = task_command(array.folder, spec)
         index = f'index=$((SGE_TASK_ID - 1))\nexec >>{shlex.quote(array.folder)}/"$index.out" 2>&1\n'
         script = os.path.join(array.folder, "task.sh")
-        write_whole(script, f'#!/bin/bash\n{index}exec {shlex.join(words)} "$index"\n')
+        write_whole(script, f'#!/bin/bash\n{index}exec {command} "$index"\n')
         return script
 
 

@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from contract import tail
@@ -97,7 +99,7 @@ class Job:
         self.log = log
         self._threads = threads
         self._began = time.monotonic()
-        with open(log, "wb") as handle:
+        with naming(log), open(log, "wb") as handle:
             where = f"# Running on {os.uname().nodename}{place}\n# Started at {_now()}\n#\n"
             handle.write(os.fsencode(f"# {shlex.join(argv)}\n{where}"))
             self.body = handle.tell()
@@ -144,7 +146,7 @@ class Job:
     def _close(self, code: int, cpu: float, kilobytes: int) -> int:
         self.seconds = time.monotonic() - self._began
         self.tail = tail(self.log, self.body)
-        with open(self.log, "rb+") as handle:
+        with naming(self.log), open(self.log, "rb+") as handle:
             if handle.seek(0, os.SEEK_END) > self.body:
                 handle.seek(-1, os.SEEK_END)
                 if handle.read(1) != b"\n":
@@ -153,6 +155,16 @@ class Job:
             ended = f"# Ended (code {code}) at {_now()}, elapsed time {self.seconds:.2f} seconds"
             handle.write(f"# Accounting: {cost} peak_memory={kilobytes // 1024}MB\n{ended}\n".encode())
         return code
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """A write that fails for want of space does not say to which file: now it does."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or path
+        raise
 
 
 def _now() -> str:

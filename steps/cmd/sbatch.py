@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import sys
+from typing import Any
 
 from contract import OPTIONS, Refused, Request, kind_of
 
@@ -75,26 +76,37 @@ def options_of(request: Request, settings: dict[str, str], name: str, folder: st
 
 def write_script(request: Request, settings: dict[str, str], folder: str, jobs: list[int]) -> str:
     """The array's script, and beside it what task.py needs to know; the script's path."""
+    spec = task_spec(request, jobs, threads(request, settings))
+    if settings.get("enforce_mem") in ("yes", "true"):
+        spec["megabytes"] = megabytes(request, settings)
+    command = task_command(folder, spec)
+    script = os.path.join(folder, "task.sh")
+    write_whole(script, f'#!/bin/bash\nexec {command} "$SLURM_ARRAY_TASK_ID"\n')
+    return script
+
+
+def task_spec(request: Request, jobs: list[int], cores: int) -> dict[str, Any]:
+    """What task.py needs to know of each of ``jobs``."""
     environment = {name: os.environ[name] for name in SHARED if name in os.environ}
     environment |= {name: value for name, value in os.environ.items() if name.startswith(PREFIXES)}
-    enforce = settings.get("enforce_mem") in ("yes", "true")
-    spec = {
+    return {
         "name": request.name,
         "argv": [request.argv(job) for job in jobs],
         "logs": [os.path.abspath(request.log_of(job)) for job in jobs],
         "jobs": jobs,
         "last": request.jobs[-1],
-        "threads": threads(request, settings),
-        "megabytes": megabytes(request, settings) if enforce else None,
+        "threads": cores,
         "cwd": os.getcwd(),
         "environment": {name: value for name, value in environment.items() if name not in PRIVATE},
         "unset": list(PRIVATE),
     }
-    write_whole(os.path.join(folder, "spec.json"), json.dumps(spec))
-    words = [sys.executable, "-S", os.path.join(HERE, "task.py"), os.path.join(folder, "spec.json")]
-    script = os.path.join(folder, "task.sh")
-    write_whole(script, f'#!/bin/bash\nexec {shlex.join(words)} "$SLURM_ARRAY_TASK_ID"\n')
-    return script
+
+
+def task_command(folder: str, spec: dict[str, Any]) -> str:
+    """Write ``spec`` to ``folder``; the shell's words that start a task of it, all but its place there."""
+    path = os.path.join(folder, "spec.json")
+    write_whole(path, json.dumps(spec))
+    return shlex.join([sys.executable, "-S", os.path.join(HERE, "task.py"), path])
 
 
 def write_whole(path: str, text: str) -> None:

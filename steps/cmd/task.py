@@ -1,8 +1,9 @@
-"""One task of a Slurm array, on its node: task.py SPEC INDEX.
+"""One task of a Slurm or Grid Engine array, on its node: task.py SPEC INDEX.
 
-SPEC (written by steps/cmd/slurm) says command, log, folder and environment of every task. The exit code
-lands in INDEX.exit beside it, whole or not at all: without a database Slurm itself cannot tell it later.
-A second line there says what the code cannot: that the job was ended for the memory it used.
+SPEC (sbatch.task_spec) says command, log, folder and environment of every task. The exit code lands in
+INDEX.exit beside it, whole or not at all: without a database Slurm itself cannot tell it later. A second
+line there says what the code cannot: that the job was ended for the memory it used. Grid Engine may end a
+task by SIGKILL to all its processes: then there is no exit code, and the launcher sees it gone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 
 from jobs import Events, Job
 
-GRACE = 10.0  # Slurm gives 30 s (KillWait) between SIGTERM and SIGKILL
+GRACE = 10.0  # seconds between SIGTERM and SIGKILL; Slurm gives 30 s (KillWait)
 PERIOD = 0.5  # seconds between two looks at the memory
 
 
@@ -65,14 +66,22 @@ def too_much(job: Job, limit: int | None) -> str:
     return f"out of memory: {used} MB used" if used > limit else ""
 
 
+def name_of_task() -> str:
+    """What the scheduler calls this task."""
+    here = os.environ
+    if "SLURM_JOB_ID" in here:
+        return f"Slurm job {here['SLURM_JOB_ID']}"
+    return f"Grid Engine job {here.get('JOB_ID', '?')}.{here.get('SGE_TASK_ID', '?')}"
+
+
 def run(spec: dict, index: int) -> tuple[int, str]:
-    """The command's exit code, 143 when Slurm ended it; and what the code cannot say."""
+    """The command's exit code, 143 when the scheduler ended it; and what the code cannot say."""
     os.chdir(spec["cwd"])
     for name in spec["unset"]:
         os.environ.pop(name, None)
     os.environ.update(spec["environment"])
     number = spec["jobs"][index]
-    place = f", job {number} of {spec['last']}, Slurm job {os.environ.get('SLURM_JOB_ID', '?')}"
+    place = f", job {number} of {spec['last']}, {name_of_task()}"
     events = Events()
     job = Job(spec["argv"][index], spec["logs"][index], place=place, threads=spec["threads"], extra={})
     limit, words = spec.get("megabytes"), ""
@@ -99,7 +108,7 @@ def main(path: str, index: int) -> int:
         spec = json.load(handle)
     place = os.path.join(os.path.dirname(path), f"{index}.exit")
     if os.path.exists(place):
-        os.unlink(place)  # of an earlier attempt: Slurm has put this task back
+        os.unlink(place)  # of an earlier attempt: the scheduler has put this task back
     try:
         code, words = run(spec, index)
     except OSError as error:
@@ -114,4 +123,5 @@ def main(path: str, index: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    # The code is in the file; as an exit status 99 and 100 would mean something to Grid Engine.
+    sys.exit(min(main(sys.argv[1], int(sys.argv[2])), 1))
