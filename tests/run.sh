@@ -17,7 +17,7 @@ for argument in "$@"; do
     *) arguments+=("$argument") ;;
   esac
 done
-workers=$(nproc)
+workers=$(env -u OMP_NUM_THREADS nproc) # which path.sh has set to 1, and nproc believes
 # One file stays on one worker: what a file's tests share is made once.
 ((workers > 1)) && [[ $parallel ]] && chosen+=(-n "$((workers < 8 ? workers : 8))" --dist loadfile)
 

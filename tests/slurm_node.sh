@@ -20,7 +20,7 @@ install_packages() {
 
 write_conf() {
   local host cpus memory port=$((20000 + RANDOM % 10000)) number names=''
-  host=$(hostname -s) cpus=$(nproc)
+  host=$(hostname -s) cpus=$(env -u OMP_NUM_THREADS nproc) # nproc believes that variable
   memory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.8)}' /proc/meminfo)
   cat >"$folder/slurm.conf" <<CONF
 ClusterName=timbre
