@@ -18,7 +18,7 @@ lock() {
   if ((code == 75)); then
     local host pid
     read -r host pid <"$1/.lock.holder" || true
-    if [[ ${host:-} == "$(uname -n)" ]] && ! kill -0 "${pid:-0}" 2>/dev/null; then
+    if [[ ${host:-} == "$(uname -n)" ]] && ! living "${pid:-0}"; then
       echo "$1: waiting for jobs that an earlier run (process $pid, gone) left running"
       flock --timeout 600 "$TIMBRE_LOCK_FD" || { echo "error: $1/.lock is still held (see: fuser '$1/.lock')" >&2 && exit 1; }
     else
@@ -106,9 +106,15 @@ release() {
 sweep() {
   local part pid
   find "$1" -name ".*.part.$(uname -n).*" -prune -print0 | while IFS= read -r -d '' part; do
-    pid=${part%.*}
-    kill -0 "${pid##*.}" 2>/dev/null || rm -rf -- "$part"
+    pid=${part%.*} pid=${pid##*.}
+    if living "$pid" && sleep 0.2 && living "$pid"; then continue; fi # a killed one may be about to go
+    rm -rf -- "$part"
   done
+}
+
+# living PID: whether such a process runs. A dead one that nobody has collected yet answers signals, too.
+living() {
+  kill -0 "$1" 2>/dev/null && [[ ! -d /proc/$1 || $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) == [!ZX]* ]]
 }
 
 # die_with_me COMMAND ...: run it so that it is killed when this shell is, however that happens.

@@ -136,3 +136,20 @@ def test_a_run_that_lost_its_lease_ends(work: Path, started: list[Start]) -> Non
     code, said = end(first)
     assert code != 0 and "the lease is lost: node17 4242" in said
     assert (work / ".lease").is_file()
+
+
+def test_what_dead_writers_left_is_swept_also_where_nobody_collected_them(tmp_path: Path) -> None:
+    dead = os.fork()
+    if not dead:
+        os._exit(0)
+    os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)  # it has ended and stays in the table of processes
+    alive = subprocess.Popen(["sleep", "60"])
+    try:
+        for pid in (dead, alive.pid):
+            (tmp_path / f".x.ark.part.{platform.node()}.{pid}.0").touch()
+        words = ["driver", str(REPO), str(tmp_path)]
+        sweep = ["bash", "-euo", "pipefail", "-c", ". \"$1/steps/lock.sh\"; sweep \"$2\""]
+        subprocess.run([*sweep, *words], check=True)
+        assert [path.name.split(".")[-2] for path in tmp_path.iterdir()] == [str(alive.pid)]
+    finally:
+        alive.kill(), alive.wait(), os.waitpid(dead, 0)
