@@ -221,8 +221,29 @@ def test_a_file_that_is_no_calibration_is_refused(tmp_path, change):
         load_calibration(path)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"scores": [], "llrs": []}, "0 scores and 0 ratios"),
+        ({"llrs": [1.0]}, "2 scores and 1 ratios"),
+        ({"scores": [2.0, 1.0]}, "scores that fall"),
+        ({"llrs": [2.0, 1.0]}, "llrs that fall"),
+        ({"llrs": [float("nan"), 1.0]}, "no finite numbers"),
+        ({"scores": ["1", "2"]}, "no finite numbers"),
+        ({"targets": "many"}, "no finite numbers"),
+        ({"notes": [3]}, "no text"),
+    ],
+)
+def test_a_curve_that_maps_nothing_is_refused(tmp_path, change, said):
+    path = tmp_path / "calibration.json"
+    save_calibration(Pav([1.0, 2.0], [-1.0, 1.0]), path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(InputError, match=f"not a calibration .*{said}"):
+        load_calibration(path)
+
+
 def test_no_file_is_said_so(tmp_path):
-    with pytest.raises(InputError, match="no calibration"):
+    with pytest.raises(InputError, match="the calibration is missing .redo stage backend"):
         load_calibration(tmp_path / "calibration.json")
 
 

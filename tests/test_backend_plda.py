@@ -10,8 +10,10 @@ from scipy.stats import multivariate_normal
 
 from pysteps.backend import Plda, fit_plda, log_likelihood, plda_scores
 from pysteps.backend.plda import expectation_maximisation_step, simplified_step
+from pysteps.backend.ratio import enrolment, square_weights
 from pysteps.backend.stats import gather
 from pysteps.formats.errors import InputError
+from tests.literal import plda_ratio
 
 
 def _speech(speakers: int = 30, dim: int = 4, seed: int = 0, most: int = 6):
@@ -40,7 +42,10 @@ def test_ratio_equals_full_matrices(examples):
     at, both = np.concatenate([enrol, test]), np.tile(plda.mean, 2)
     expected = multivariate_normal(both, same).logpdf(at) - multivariate_normal(both, apart).logpdf(at)
     one, two = plda.project(enrol[None], examples, "none"), plda.project(test[None], 1, "none")
-    assert plda.log_likelihood_ratio(one, examples, two)[0] == pytest.approx(expected, abs=1e-6)
+    factor, term = enrolment(plda.psi, one, examples)
+    got = factor[0] @ two[0] + square_weights(plda.psi, examples) @ two[0] ** 2 + term[0]
+    assert got == pytest.approx(expected, abs=1e-6)
+    assert got == pytest.approx(plda_ratio(plda.psi, one, examples, two)[0], abs=1e-9)
 
 
 def _literal_ratio(plda, enrolled, test, within, between):
@@ -250,55 +255,3 @@ def test_vbx_plda_is_read_and_written_with_equal_bytes(shared_data, tmp_path):
     assert (tmp_path / "text").read_bytes().startswith(b"<Plda>  [ ")
     for name in ("mean", "transform", "psi"):
         np.testing.assert_array_equal(getattr(again, name), getattr(plda, name))
-
-
-@pytest.mark.parametrize(
-    ("x", "speakers", "said"),
-    [
-        (np.eye(4), list("abcd"), "each of the 4 speakers has one"),
-        (np.eye(4), list("aaaa"), "at least two speakers"),
-        (np.ones((4, 2)), list("aabb"), "equal"),
-        (np.eye(4), list("aab"), "4 vectors but 3"),
-        (np.full((4, 2), np.nan), list("aabb"), "not finite"),
-        (np.empty((0, 2)), [], "shape"),
-    ],
-)
-def test_what_cannot_be_learned_from_is_refused(x, speakers, said):
-    with pytest.raises(InputError, match=said):
-        fit_plda(x, speakers)
-
-
-def test_fewer_vectors_than_dimensions_give_a_finite_answer():
-    x = np.random.default_rng(0).normal(size=(6, 20))
-    plda = fit_plda(x, list("aabbcc"))
-    one = plda.project(x)
-    assert np.isfinite(plda.log_likelihood_ratio(one, 1, one[::-1])).all()
-
-
-@pytest.mark.parametrize("rank", [None, 2])
-@pytest.mark.parametrize("iterations", [1, 10, 50])
-def test_more_dimensions_than_speakers_and_a_singular_scatter_give_finite_scores(rank, iterations):
-    # 3 speakers, 7 vectors in a plane of 12 dimensions.
-    random = np.random.default_rng(0)
-    x = random.normal(size=(7, 2)) @ random.normal(size=(2, 12))
-    plda = fit_plda(x, list("aabbbcc"), rank=rank, iterations=iterations)
-    every = np.array([(a, b) for a in range(7) for b in range(7)])
-    for kind in ("model", "simple", "none"):
-        assert np.isfinite(plda_scores(plda, x, x, every, normalise=kind)).all()
-    for other in (plda.smoothed(0.5), plda.shrunk(0.5), plda.shrunk(1.0)):
-        assert np.isfinite(plda_scores(other, x, x, every)).all()
-    assert np.isfinite(log_likelihood(plda, x, list("aabbbcc")))
-
-
-def test_a_dead_dimension_gives_a_finite_answer():
-    x, speakers = _speech(20, 3)
-    x = np.column_stack([x, np.zeros(len(x)), x[:, 0]])
-    plda = fit_plda(x, speakers)
-    one = plda.project(x)
-    assert np.isfinite(plda.log_likelihood_ratio(one, 1, one[::-1])).all()
-
-
-def test_a_mean_of_no_utterances_is_refused():
-    plda = fit_plda(*_speech())
-    with pytest.raises(InputError, match="one at least"):
-        plda.project(np.ones((1, 4)), 0)

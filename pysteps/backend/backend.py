@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats.arks import writing
 from ..formats.errors import InputError
-from ..formats.tables import read_table, write_table
 from .adapt import adapt_plda, coral_plus
 from .calibration import Calibration, load_calibration, save_calibration
-from .chain import Chain, fit
-from .line import Line, PldaWords, parse_line
+from .chain import Chain, fit, old_arrays, read_description
+from .cohort import FILES, load_cohort, save_cohort
+from .line import SCORERS, Line, PldaWords, parse_line
 from .plda import Plda, fit_plda
 from .scorenorm import (
     SIDES,
@@ -31,8 +30,8 @@ from .scorenorm import (
     refuse_evaluation_speakers,
 )
 from .scorers import check_pairs, cosine_scores, plda_scores
-from .stats import Floats, check_vectors
-from .vectors import read_vectors
+from .stats import Floats
+from .vectors import Labelled
 
 Ints = NDArray[np.integer]
 _ROWS = 1 << 14  # x-vectors whose cohort scores are worked out at a time: memory
@@ -60,14 +59,16 @@ class Backend:
         *,
         sets: Mapping[str, ArrayLike] | None = None,
         utterances: Sequence[str] | None = None,
+        others: Labelled | None = None,
         evaluated: Mapping[str, Sequence[str]] | None = None,
         seed: int = 0,
     ) -> Backend:
         """Learn ``line`` (see line.py) from training ``vectors`` [N, D] of ``speakers`` [N].
 
         ``sets``: vectors [M, D] of the sets that adapt=SET names, before any transform. For a score
-        normalisation: names of the ``utterances`` [N] (default: row numbers), the ``evaluated`` sets'
-        speakers, who must not be in the cohort, and the ``seed`` of a cohort that is drawn.
+        normalisation: names of the ``utterances`` [N] (default: row numbers), the ``others`` that the
+        cohort is taken from (default: the training vectors), the ``evaluated`` sets' speakers, who must
+        not be in it, and the ``seed`` of a cohort that is drawn.
         """
         found = parse_line(line) if isinstance(line, str) else line
         chain = fit(found.transforms, vectors, speakers, sets)
@@ -77,10 +78,16 @@ class Backend:
             plda = _fit_plda(found.plda, rows, speakers, chain, sets or {})
         if found.norm is None:
             return Backend(chain, plda, tuple(found.words))
-        names = [f"{n:09d}" for n in range(len(rows))] if utterances is None else utterances
-        refuse_evaluation_speakers(speakers, evaluated or {})
+        if others is None:
+            names = [f"{n:09d}" for n in range(len(rows))] if utterances is None else list(utterances)
+            others = Labelled(names, rows, list(speakers))
+        else:  # they go through the chain as vectors that are scored do
+            others = replace(others, vectors=chain.apply(others.vectors, others.vectors))
+        refuse_evaluation_speakers(others.speakers, evaluated or {})
         kind, size = found.norm.cohort, found.norm.size
-        cohort = choose_cohort(rows, names, speakers, kind=kind, size=size, seed=seed)
+        cohort = choose_cohort(
+            others.vectors, others.utterances, others.speakers, kind=kind, size=size, seed=seed
+        )
         if len(cohort.keys) < (found.norm.top or 2):
             raise InputError(
                 f"{found.norm}: a cohort of {len(cohort.keys)} {kind} is too small",
@@ -207,17 +214,14 @@ class Backend:
         one has not is removed.
         """
         folder = Path(folder)
-        for name in ("plda", "calibration.json", "cohort.scp", "cohort.ark", "cohort2num_utts"):
+        for name in ("chain.json", "plda", "calibration.json", *FILES):  # chain.json says that all is there
             (folder / name).unlink(missing_ok=True)
+        for old in old_arrays(folder):
+            old.unlink()
         if self.plda is not None:
             self.plda.save(folder / "plda", text=text)
         if self.cohort is not None:
-            with writing(folder / "cohort.ark") as writer:
-                for key, vector in zip(self.cohort.keys, self.cohort.vectors, strict=True):
-                    writer.array(key, vector)
-            counts = map(str, self.cohort.examples.tolist())
-            write_table(folder / "cohort2num_utts", dict(zip(self.cohort.keys, counts, strict=True)))
-            write_table(folder / "cohort.scp", writer.scp)
+            save_cohort(self.cohort, folder)
         if self.calibration is not None:
             save_calibration(self.calibration, folder / "calibration.json")
         scorer = {"name": "cosine" if self.plda is None else "plda", "options": list(self.words)}
@@ -229,26 +233,32 @@ class Backend:
         """Read what ``save`` wrote, or any folder with a chain.json and perhaps a Kaldi ``plda``."""
         folder = Path(folder)
         chain, path = Chain.load(folder), folder / "chain.json"
-        content = json.loads(path.read_text("utf-8"))
+        content = read_description(folder)
         plda = Plda.load(folder / "plda") if (folder / "plda").is_file() else None
-        try:
-            scorer = content.get("scorer") or {"name": "cosine" if plda is None else "plda", "options": []}
-            name, words = str(scorer["name"]), tuple(str(word) for word in scorer["options"])
-            norm = content.get("norm")
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"not a back end: {error!r}", where=path) from error
-        if (name == "plda") != (plda is not None) or name not in ("cosine", "plda"):
+        name, words = _scorer(content.get("scorer"), path) or ("cosine" if plda is None else "plda", ())
+        if (name == "plda") != (plda is not None) or name not in SCORERS:
             raise InputError(f"the scorer {name} and the file plda disagree", where=path)
-        PldaWords.parse(words)
+        said = content.get("norm")
+        try:
+            PldaWords.parse(words)
+            norm = None if said is None else ScoreNorm.parse(str(said).split())
+        except InputError as error:
+            raise InputError(str(error), where=path) from error
+        cohort = None if norm is None else load_cohort(folder)
         saved = folder / "calibration.json"
-        return Backend(
-            chain,
-            plda,
-            words,
-            None if norm is None else ScoreNorm.parse(str(norm).split()),
-            None if norm is None else _load_cohort(folder),
-            load_calibration(saved) if saved.is_file() else None,
-        )
+        calibration = load_calibration(saved) if saved.is_file() else None
+        return Backend(chain, plda, words, norm, cohort, calibration)
+
+
+def _scorer(said: Any, path: Path) -> tuple[str, tuple[str, ...]] | None:
+    # chain.json's scorer: {"name": "plda", "options": ["smoothing=0.1"]}, or none.
+    if said is None:
+        return None
+    words = said.get("options", []) if isinstance(said, dict) else None
+    if not (isinstance(words, list) and all(isinstance(word, str) for word in [said.get("name"), *words])):
+        mend = 'a scorer is e.g. {"name": "plda", "options": []}'
+        raise InputError(f"not a scorer: {said!r}", where=path, mend=mend)
+    return said["name"], tuple(words)
 
 
 def _fit_plda(
@@ -274,14 +284,3 @@ def _fit_plda(
     return adapt_plda(
         plda, other, within=words.within, between=words.between, mean_diff=words.mean_diff
     )
-
-
-def _load_cohort(folder: Path) -> Cohort:
-    keys, vectors = read_vectors(folder / "cohort.scp")
-    counts = read_table(folder / "cohort2num_utts")
-    try:
-        examples = np.array([int(counts[key]) for key in keys], dtype=np.int64)
-    except (KeyError, ValueError) as error:
-        said = "does not count the utterances of every vector in cohort.scp"
-        raise InputError(said, where=folder / "cohort2num_utts", mend="redo stage backend") from error
-    return Cohort(keys, check_vectors(vectors), examples)

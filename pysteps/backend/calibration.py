@@ -13,14 +13,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..formats.atomic import write_text
 from ..formats.errors import InputError
+from ..formats.records import read_json
 from ..metrics.detection import check_scores
 from .stats import Floats
 
@@ -263,22 +265,32 @@ def save_calibration(calibration: Calibration, path: str | Path) -> None:
 
 def load_calibration(path: str | Path) -> Calibration:
     """Read what save_calibration wrote; anything else is an InputError."""
+    content = read_json(Path(path), "the calibration", mend="redo stage backend")
     try:
-        content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
         kind = KINDS[content.pop("kind")]
-        loaded = kind(**{**content, "notes": tuple(content["notes"])})
-        if isinstance(loaded, Logistic):
-            numbers = [loaded.offset, *loaded.weights.values(), *loaded.quality.values()]
-        else:
-            numbers = [*loaded.scores, *loaded.llrs]
-            if len(loaded.scores) != len(loaded.llrs):
-                raise ValueError("as many ratios as scores")
-        if not np.isfinite(np.array(numbers, dtype=np.float64)).all():
-            raise ValueError("numbers that are not finite")
-    except FileNotFoundError as error:
-        raise InputError("no calibration", where=path, mend="redo stage backend") from error
+        loaded = kind(**{**content, "notes": tuple(content.get("notes", ()))})
+        _check_loaded(loaded)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"not a calibration of the kinds {', '.join(KINDS)}", where=path, mend="redo stage backend"
-        ) from error
+        said = f"not a calibration of the kinds {', '.join(KINDS)}: {error}"
+        raise InputError(said, where=path, mend="redo stage backend") from error
     return loaded
+
+
+def _check_loaded(loaded: Calibration) -> None:
+    # ValueError, TypeError or AttributeError unless it can be applied.
+    if isinstance(loaded, Logistic):
+        numbers = [loaded.offset, *loaded.weights.values(), *loaded.quality.values()]
+        if not loaded.weights:
+            raise ValueError("no weights")
+    else:
+        numbers = [*loaded.scores, *loaded.llrs]
+        if not loaded.scores or len(loaded.scores) != len(loaded.llrs):
+            raise ValueError(f"{len(loaded.scores)} scores and {len(loaded.llrs)} ratios")
+        for name, column in (("scores", loaded.scores), ("llrs", loaded.llrs)):
+            if any(two < one for one, two in pairwise(column)):
+                raise ValueError(f"{name} that fall")
+    numbers += [loaded.targets, loaded.nontargets]
+    if not all(type(number) in (int, float) and np.isfinite(number) for number in numbers):
+        raise ValueError("values that are no finite numbers")
+    if not all(isinstance(note, str) for note in loaded.notes):
+        raise ValueError("notes that are no text")

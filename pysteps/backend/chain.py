@@ -17,12 +17,14 @@ from numpy.typing import ArrayLike
 
 from ..formats.atomic import write_text
 from ..formats.errors import InputError
+from ..formats.records import read_json
 from .kaldi_io import read_matrix, read_vector, write_matrix, write_vector
 from .stats import Floats, check_finite, check_vectors
 from .transforms import TRANSFORMS, Transform
 
 VERSION = 1
 _ROWS = 1 << 14  # vectors at a time: memory
+_EXAMPLE = 'a link is e.g. {"name": "lda", "options": ["150"], "file": "transform.mat"}'
 
 
 def _known(name: str, where: object) -> type[Transform]:
@@ -32,9 +34,12 @@ def _known(name: str, where: object) -> type[Transform]:
 
 
 def parse(description: str) -> list[tuple[type[Transform], list[str]]]:
-    """``center | lda 150`` as [(Center, []), (Lda, ["150"])]; unknown names are an InputError."""
+    """``center | lda 150`` as [(Center, []), (Lda, ["150"])]; unknown names and words are an InputError."""
     links = [link.split() or [""] for link in description.split("|")] if description.strip() else []
-    return [(_known(link[0], f"chain {description!r}"), link[1:]) for link in links]
+    found = [(_known(link[0], f"chain {description!r}"), link[1:]) for link in links]
+    for kind, words in found:
+        kind.understood(words)
+    return found
 
 
 @dataclass(frozen=True)
@@ -102,21 +107,48 @@ class Chain:
     def load(folder: str | Path) -> Chain:
         """Read what ``save`` wrote; a file that is missing or malformed is an InputError."""
         path = Path(folder) / "chain.json"
-        try:
-            rows = [
-                (str(link["name"]), [str(word) for word in link["options"]], str(link["file"]))
-                for link in json.loads(path.read_text(encoding="utf-8"))["chain"]
-            ]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"no chain of transforms: {error}", where=path) from error
-        steps = []
-        for name, words, file in rows:
-            kind = _known(name, path)
-            if Path(file).name != file:
-                raise InputError(f"file {file!r} must lie beside chain.json", where=path)
-            read = read_vector if file.endswith(".vec") else read_matrix
-            steps.append(kind(words, read(path.with_name(file)) if file else np.empty(0)))
-        return Chain(steps)
+        return Chain([_link(row, path) for row in read_description(folder)["chain"]])
+
+
+def read_description(folder: str | Path) -> dict[str, Any]:
+    """chain.json of ``folder``, whose "chain" is a list; another version or form is an InputError."""
+    path = Path(folder) / "chain.json"
+    mend = "redo stage backend, or name another folder"
+    content = read_json(path, "the list of the back end's transforms", mend)
+    if not isinstance(content, dict) or not isinstance(content.get("chain"), list):
+        raise InputError('no list "chain" in it', where=path, mend=_EXAMPLE)
+    if content.get("version", VERSION) != VERSION:
+        said = f"version {content['version']!r} of this file, known is {VERSION}"
+        raise InputError(said, where=path, mend="redo stage backend with this Timbre")
+    return content
+
+
+def old_arrays(folder: Path) -> list[Path]:
+    """The files in ``folder`` under names that ``save`` gives to arrays: mean.vec, mean_2.vec, ..."""
+    names = [Path(kind.stored) for kind in TRANSFORMS.values() if kind.stored]
+    patterns = [pattern for name in names for pattern in (name.name, f"{name.stem}_[0-9]*{name.suffix}")]
+    return [path for pattern in patterns for path in folder.glob(pattern)]
+
+
+def _link(row: Any, path: Path) -> Transform:
+    # One entry of chain.json's chain: {"name": "lda", "options": ["150"], "file": "transform.mat"}.
+    known = isinstance(row, dict) and isinstance(row.get("name"), str)
+    words, file = (row.get("options", []), row.get("file", "")) if known else (None, None)
+    if not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
+        raise InputError(f"not a transform: {row!r}", where=path, mend=_EXAMPLE)
+    kind = _known(row["name"], path)
+    try:
+        kind.understood(words)
+    except InputError as error:
+        raise InputError(str(error), where=path) from error
+    if not isinstance(file, str) or bool(file) != bool(kind.stored):
+        raise InputError(f"{row['name']}: file {file!r}", where=path, mend=_EXAMPLE)
+    if not file:
+        return kind(words, np.empty(0))
+    if Path(file).name != file:
+        raise InputError(f"file {file!r} must lie beside chain.json", where=path)
+    read = read_vector if kind.stored.endswith(".vec") else read_matrix
+    return kind(words, read(path.with_name(file)))
 
 
 def fit(

@@ -17,6 +17,7 @@ from ..formats.atomic import replacing
 from ..formats.errors import InputError
 
 Floats = NDArray[np.float64]
+_MEND = "train the PLDA again, on more speakers or behind an LDA of fewer dimensions"
 _WIDTH: dict[bytes, np.dtype[Any]] = {b"F": np.dtype("<f4"), b"D": np.dtype("<f8")}
 
 
@@ -128,7 +129,10 @@ def read_matrix(path: str | Path) -> Floats:
 
 
 def read_plda(path: str | Path) -> tuple[Floats, Floats, Floats]:
-    """A Kaldi <Plda> file: mean [D], transform [D, D], psi [D]; sizes that disagree are an InputError."""
+    """A Kaldi <Plda> file: mean [D], transform [D, D], psi [D].
+
+    InputError for sizes that disagree, a singular transform, and a psi below 0 or 0 throughout.
+    """
     reader = _Reader(path)
     reader.expect(b"<Plda>")
     mean, transform, psi = reader.array(b"V"), reader.array(b"M"), reader.array(b"V")
@@ -138,7 +142,14 @@ def read_plda(path: str | Path) -> tuple[Floats, Floats, Floats]:
         sizes = f"mean {mean.shape}, transform {transform.shape}, psi {psi.shape}"
         raise InputError(f"{sizes} disagree", where=path)
     if psi.min() < 0:
-        raise InputError(f"a between-speaker variance of {psi.min():g}", where=path)
+        raise InputError(f"a between-speaker variance of {psi.min():g}", where=path, mend=_MEND)
+    if not psi.any():
+        said = "no between-speaker variance: psi is 0 throughout, and so would be all scores"
+        raise InputError(said, where=path, mend=_MEND)
+    rank = int(np.linalg.matrix_rank(transform))
+    if rank < len(transform):
+        said = f"a singular transform, of rank {rank} where {len(transform)} is needed"
+        raise InputError(said, where=path, mend=_MEND)
     return mean, transform, psi
 
 

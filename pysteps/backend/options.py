@@ -43,6 +43,8 @@ class BackendOptions:
         unknown = [name for name in self.quality if name not in QUALITIES]
         if unknown or len(set(self.quality)) < len(self.quality):
             raise InputError(f"backend.quality {self.quality}: known are {', '.join(QUALITIES)}, once each")
+        if self.seed < 0:
+            raise InputError(f"backend.seed {self.seed}: it must not be below 0")
         if self.quality and self.calibration != "logistic":
             raise InputError("backend.quality needs backend.calibration logistic")
         if not self.backends:

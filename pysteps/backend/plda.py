@@ -2,7 +2,7 @@
 
 Model: x = mean + y + e, y ~ N(0, between) once a speaker, e ~ N(0, within) once a vector (S. Ioffe,
 "Probabilistic Linear Discriminant Analysis", ECCV 2006; Kaldi src/ivector/plda.cc). ``transform`` makes
-within the identity and between diagonal with the values ``psi``. All in float64.
+within the identity and between diagonal with the values ``psi``. All in float64. Its scores: ratio.py.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ class Plda:
     transform: Floats
     psi: Floats
 
+    def __post_init__(self) -> None:
+        # Rounding of a product depends on how a matrix lies: a fitted one shall score as the loaded one.
+        for name in ("mean", "transform", "psi"):
+            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=np.float64))
+
     def project(self, x: ArrayLike, examples: ArrayLike = 1, normalise: str = "model") -> Floats:
         """Vectors [N, D] in PLDA's space (Kaldi's TransformIvector).
 
@@ -48,21 +53,6 @@ class Plda:
         scale = 1.0 if normalise == "simple" else 1 / (self.psi + 1 / count[:, None])
         square = (out**2 * scale).sum(axis=1, keepdims=True)
         return out * np.sqrt(len(self.mean) / np.where(square > 0, square, 1.0))
-
-    def log_likelihood_ratio(self, enrol: ArrayLike, examples: ArrayLike, test: ArrayLike) -> Floats:
-        """[N] natural-log likelihood ratios "same speaker" over "two speakers", row by row.
-
-        ``enrol`` and ``test`` [N, D] are projected rows, ``examples`` the enrolment utterances behind
-        each ``enrol`` row. For many trials of few vectors see scorers.plda_scores.
-        """
-        one, two = np.atleast_2d(enrol), np.atleast_2d(test)
-        count = _examples(examples, len(one))[:, None]
-        shrink = count * self.psi / (count * self.psi + 1)
-        given = 1 + self.psi / (count * self.psi + 1)
-        alone = 1 + self.psi
-        same = np.log(given) + (two - shrink * one) ** 2 / given
-        other = np.log(alone) + two**2 / alone
-        return 0.5 * (other - same).sum(axis=1)
 
     def covariances(self) -> tuple[Floats, Floats]:
         """(within, between), each [D, D]."""

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..formats.errors import InputError
 from ..formats.rng import generator
 from .plda import Plda
+from .ratio import enrolment, square_weights
 from .stats import Floats, check_vectors
 
 Block = Callable[[slice], NDArray[Any]]
@@ -246,24 +247,20 @@ def plda_block(
     one, two = np.asarray(enrol), np.asarray(test)
     _same_size(one.shape[1], two.shape[1])
     counts = np.broadcast_to(np.asarray(examples, dtype=np.float64), (len(one),))
-    alone = 1 + plda.psi
     # With one number of examples the squares of a test vector weigh the same in all its scores.
-    common = 1 + plda.psi / (counts[0] * plda.psi + 1) if len(np.unique(counts)) == 1 else None
+    common = square_weights(plda.psi, counts[0]) if len(np.unique(counts)) == 1 else None
 
-    # The ratio is [centre / given, 1/alone - 1/given, term, 1] * [test, test^2 / 2, 1, term].
+    # The ratio is [factor, weights, term, 1] * [test, test^2, 1, common weights * test^2].
     def enrolled(part: slice) -> tuple[Floats, Floats]:
-        count = counts[part, None]
-        given = 1 + plda.psi / (count * plda.psi + 1)
-        centre = count * plda.psi / (count * plda.psi + 1) * plda.project(one[part], counts[part], normalise)
-        term = -0.5 * (np.log(given / alone) + centre**2 / given).sum(axis=1)
-        left = centre / given
-        return (left if common is not None else np.hstack([left, 1 / alone - 1 / given])), term
+        count = counts[part]
+        factor, term = enrolment(plda.psi, plda.project(one[part], count, normalise), count)
+        return (factor if common is not None else np.hstack([factor, square_weights(plda.psi, count)])), term
 
     def tested(part: slice) -> tuple[Floats, Floats]:
         rows = plda.project(two[part], 1, normalise)
         if common is None:
-            return np.hstack([rows, 0.5 * rows**2]), np.zeros(len(rows))
-        return rows, 0.5 * (rows**2 @ (1 / alone - 1 / common))
+            return np.hstack([rows, rows**2]), np.zeros(len(rows))
+        return rows, rows**2 @ common
 
     whole, side = (tested, enrolled) if by == "enrol" else (enrolled, tested)
     columns, column_term = whole(slice(None))

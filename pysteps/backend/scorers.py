@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..formats.errors import InputError
 from .plda import Plda
 from .products import pair_products
+from .ratio import enrolment, square_weights
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer]
@@ -104,8 +105,8 @@ def plda_scores(
     one_term, two_term = _project(plda, one, two, counts, kinds, normalise)
     out = pair_products(one, two, first, second)
     for part in _parts(len(out), _MANY):
-        out[part] -= one_term[first[part]]
-        out[part] -= two_term[second[part], kind[first[part]]]
+        out[part] += one_term[first[part]]
+        out[part] += two_term[second[part], kind[first[part]]]
     return out
 
 
@@ -127,28 +128,18 @@ def _project(
 ) -> tuple[Floats, Floats]:
     # Rows become the factors of the log ratio's product, in place; the terms of either side are returned:
     # [n] of the enrolments, [m, kinds] of the test vectors by how many utterances are enrolled.
-    psi, alone = plda.psi, 1 + plda.psi
-    precision = 1 / (1 + psi / (kinds[:, None] * psi + 1)) - 1 / alone
+    weights = square_weights(plda.psi, kinds)
     one_term, two_term = np.empty(len(one)), np.empty((len(two), len(kinds)))
-    root = np.sqrt(psi / (psi + 1) / (1 + psi / (psi + 1)))
+    root = np.sqrt(enrolment(plda.psi, np.ones_like(plda.psi), 1)[0])
     for part in _parts(len(two), _ROWS):
         rows = plda.project(two[part], 1, normalise)
-        two_term[part] = 0.5 * (rows**2 @ precision.T)
+        two_term[part] = rows**2 @ weights.T
         if one is two:  # both sides of one matrix bear the root of the product's weights
-            one_term[part] = _enrolment(plda, rows, np.ones(len(rows)))[1]
+            one_term[part] = enrolment(plda.psi, rows, 1)[1]
             rows *= root
         two[part] = rows
     if one is not two:
         for part in _parts(len(one), _ROWS):
             rows = plda.project(one[part], counts[part], normalise)
-            one[part], one_term[part] = _enrolment(plda, rows, counts[part])
+            one[part], one_term[part] = enrolment(plda.psi, rows, counts[part])
     return one_term, two_term
-
-
-def _enrolment(plda: Plda, rows: Floats, counts: Ints | Floats) -> tuple[Floats, Floats]:
-    # The factor of the test vector in the log ratio, and what the enrolment adds to it alone.
-    count = counts[:, None]
-    given = 1 + plda.psi / (count * plda.psi + 1)
-    centre = count * plda.psi / (count * plda.psi + 1) * rows
-    term = 0.5 * (np.log(given) - np.log(1 + plda.psi) + centre**2 / given).sum(axis=1)
-    return centre / given, term

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..formats.atomic import write_text
 from ..formats.drops import dropped_of
 from ..formats.errors import InputError
 from ..formats.run import Run
@@ -14,10 +14,12 @@ from .options import BASELINE
 
 if TYPE_CHECKING:
     from .backend import Backend
+    from .line import Line
     from .vectors import Sides
 
 NAME = "backend"
-VERSION = 3
+VERSION = 4
+_NONE = "uncalibrated"  # stands in calibration.json's place where the development set can teach none
 
 
 def folder_of(run: Run, name: str) -> Path:
@@ -68,34 +70,56 @@ def _unit(run: Run, name: str, line: str) -> Unit:
         },
         inputs=(*sources, run.data / run.train_set / "utt2spk", *dict.fromkeys(more)),
         upstream=tuple(source.parent / ".extract.done.json" for source in sources),
-        outputs=(folder_of(run, name) / "chain.json",),
+        outputs=_outputs(run, name, found),
     )
+
+
+def _outputs(run: Run, name: str, line: Line) -> tuple[Path, ...]:
+    # What the line asks for, and the arrays that chain.json, if it is there, names.
+    from .chain import read_description
+    from .cohort import FILES
+
+    folder = folder_of(run, name)
+    try:
+        arrays = [row.get("file") for row in read_description(folder)["chain"]]
+    except (InputError, AttributeError):  # missing, or damaged: whoever reads it says so
+        arrays = []
+    names = ["chain.json", *filter(None, arrays)]
+    names += ["plda"] if line.scorer == "plda" else []
+    names += FILES if line.norm is not None else []
+    if run.options[NAME]["calibration"] != "none":
+        names.append(_NONE if (folder / _NONE).is_file() else "calibration.json")
+    return tuple(folder / one for one in names)
 
 
 def do(run: Run, unit: Unit) -> None:
     """Learn one back end, and its calibration."""
     from .backend import Backend
     from .line import parse_line
-    from .vectors import read_vectors
+    from .vectors import read_labelled, read_vectors
 
     line, options = parse_line(unit.options["line"]), unit.options
-    utts, vectors = read_vectors(vectors_of(run, unit.name, run.train_set))
-    utt2spk = run.set(run.train_set).utt2spk()
+    train = read_labelled(
+        vectors_of(run, unit.name, run.train_set), run.data / run.train_set / "utt2spk"
+    )
     evaluated = {} if line.norm is None else {
         name: list(run.set(name).utt2spk().values()) for name in run.eval_sets
     }
     backend = Backend.fit(
         line,
-        vectors,
-        [utt2spk[utt] for utt in utts],
+        train.vectors,
+        train.speakers,
         sets={name: read_vectors(vectors_of(run, unit.name, name))[1] for name in line.sets},
-        utterances=utts,
+        utterances=train.utterances,
         evaluated=evaluated,
         seed=options["seed"],
     )
     if options["calibration"] != "none":
         backend = _calibrated(run, unit, backend)
     backend.save(unit.folder)
+    (unit.folder / _NONE).unlink(missing_ok=True)
+    if options["calibration"] != "none" and backend.calibration is None:
+        write_text(unit.folder / _NONE, f"{run.dev_set} has not both kinds of pairs\n")
 
 
 def quality_of(run: Run, back: str) -> list[str]:
@@ -119,30 +143,19 @@ def sides_of(run: Run, back: str, name: str) -> Sides:
 
 
 def _calibrated(run: Run, unit: Unit, backend: Backend) -> Backend:
-    from .calibration import Calibration, fit_logistic, fit_pav
-    from .develop import dev_trials
+    from .develop import calibrated, dev_trials
     from .quality import trial_quality
 
-    dev = sides_of(run, unit.name, run.dev_set)
-    pairs, is_target = dev_trials(run.set(run.dev_set), dev, unit.options["seed"])
-    if not is_target.any() or is_target.all():
-        print(
-            f"backend {unit.name}: no calibration, {run.dev_set} has "
-            f"{'no' if not is_target.any() else 'nothing but'} pairs of one speaker",
-            file=sys.stderr,
-        )
-        return backend
-    rows = backend.transform(dev.vectors, dev.population)
-    scores = backend.score_transformed(rows, rows, pairs, dev.examples, names=list(dev.rows))
-    quality = trial_quality(run, run.dev_set, backend, dev, rows, pairs, unit.options["quality"])
-    try:
-        learned: Calibration = (
-            fit_pav(scores, is_target)
-            if unit.options["calibration"] == "pav"
-            else fit_logistic(scores, is_target, quality=quality, systems=[unit.name])
-        )
-    except InputError as error:
-        raise InputError(f"calibration of {unit.name} on {run.dev_set}: {error}") from error
-    for note in learned.notes:
-        print(f"backend {unit.name}: calibration: {note}", file=sys.stderr)
-    return backend.calibrated(learned)
+    data, dev = run.set(run.dev_set), sides_of(run, unit.name, run.dev_set)
+    trials = dev_trials(data.trial_lists().values(), dev, unit.options["seed"])
+    return calibrated(
+        backend,
+        unit.name,
+        unit.options["calibration"],
+        dev,
+        trials,
+        of=run.dev_set,
+        quality=lambda rows: trial_quality(
+            run, run.dev_set, backend, dev, rows, trials[0], unit.options["quality"]
+        ),
+    )

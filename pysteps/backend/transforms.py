@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,10 +28,19 @@ class Transform(ABC):
     name: ClassVar[str]
     stored: ClassVar[str] = ""
 
+    def __post_init__(self) -> None:
+        # Rounding of a product depends on how a matrix lies: a fitted one shall score as the loaded one.
+        object.__setattr__(self, "array", np.ascontiguousarray(self.array, dtype=np.float64))
+
+    @classmethod
+    @abstractmethod
+    def understood(cls, words: list[str]) -> Any:
+        """What ``words`` say, as ``learn`` wants it; InputError for words that it does not know."""
+
     @classmethod
     @abstractmethod
     def learn(cls, words: list[str], x: Floats, speakers: Sequence[str], sets: Sets) -> Floats:
-        """The array for ``x`` [N, D] of ``speakers`` [N]; refuses words it does not know."""
+        """The array for ``x`` [N, D] of ``speakers`` [N]; refuses words as ``understood`` does."""
 
     @abstractmethod
     def apply(self, x: Floats, population: Floats | None = None) -> Floats:
@@ -53,10 +62,12 @@ class Center(Transform):
     stored = "mean.vec"
 
     @classmethod
+    def understood(cls, words: list[str]) -> str:
+        return "" if words == ["set"] else options("center", words, {}, {"adapt": ""}, also="set")[1]["adapt"]
+
+    @classmethod
     def learn(cls, words: list[str], x: Floats, speakers: Sequence[str], sets: Sets) -> Floats:
-        if words == ["set"]:
-            return x.mean(axis=0)
-        other = options("center", words, {}, {"adapt": ""}, also="set")[1]["adapt"]
+        other = cls.understood(words)
         return (sets(other) if other else x).mean(axis=0)
 
     def apply(self, x: Floats, population: Floats | None = None) -> Floats:
@@ -93,8 +104,12 @@ class Whiten(Affine):
     stored = "whiten.mat"
 
     @classmethod
-    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str], sets: Sets) -> Floats:
+    def understood(cls, words: list[str]) -> None:
         options("whiten", words, {})
+
+    @classmethod
+    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str], sets: Sets) -> Floats:
+        cls.understood(words)
         mean = x.mean(axis=0)
         linear = normalising((x - mean).T @ (x - mean) / len(x))
         return np.column_stack([linear, -linear @ mean])
@@ -107,13 +122,20 @@ class Lda(Affine):
     stored = "transform.mat"
 
     @classmethod
-    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str], sets: Sets) -> Floats:
+    def understood(cls, words: list[str]) -> tuple[int | None, float]:
         dim = words[0] if words and "=" not in words[0] else None
         numbers, _ = options("lda", words if dim is None else words[1:], {"total-covariance-factor": 0.0})
-        if dim is not None and not dim.isdecimal():
+        if dim is not None and not (dim.isascii() and dim.isdigit() and int(dim)):
             raise InputError(f"lda: {dim!r} is not a number of dimensions")
         factor = numbers["total-covariance-factor"]
-        return fit_lda(x, speakers, None if dim is None else int(dim), total_covariance_factor=factor)
+        if not 0 <= factor <= 1:
+            raise InputError(f"lda: total-covariance-factor={factor:g} is outside 0..1")
+        return None if dim is None else int(dim), factor
+
+    @classmethod
+    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str], sets: Sets) -> Floats:
+        dim, factor = cls.understood(words)
+        return fit_lda(x, speakers, dim, total_covariance_factor=factor)
 
 
 class Wccn(Affine):
@@ -128,10 +150,15 @@ class Wccn(Affine):
     stored = "wccn.mat"
 
     @classmethod
-    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str], sets: Sets) -> Floats:
+    def understood(cls, words: list[str]) -> float:
         share = options("wccn", words, {"shrink": 0.0})[0]["shrink"]
         if not 0 <= share <= 1:
             raise InputError(f"wccn: shrink={share:g} is outside 0..1")
+        return share
+
+    @classmethod
+    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str], sets: Sets) -> Floats:
+        share = cls.understood(words)
         stats = gather(x, speakers, "WCCN")
         within = stats.scatter / stats.vectors
         level = np.trace(within) / stats.dim
@@ -147,9 +174,13 @@ class LengthNorm(Transform):
     name = "length-norm"
 
     @classmethod
-    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str], sets: Sets) -> Floats:
+    def understood(cls, words: list[str]) -> None:
         if words not in ([], ["sqrt"], ["unit"]):
             raise InputError(f"length-norm {' '.join(words)}: known are sqrt (the default) and unit")
+
+    @classmethod
+    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str], sets: Sets) -> Floats:
+        cls.understood(words)
         return np.empty(0)
 
     def apply(self, x: Floats, population: Floats | None = None) -> Floats:
@@ -171,15 +202,19 @@ class Coral(Affine):
     stored = "coral.mat"
 
     @classmethod
-    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str], sets: Sets) -> Floats:
+    def understood(cls, words: list[str]) -> tuple[str, float]:
         numbers, texts = options("coral", words, {"regularise": 1.0}, {"adapt": ""})
         if not texts["adapt"]:
             raise InputError("coral: no set to adapt to", mend="say coral adapt=SET")
         if numbers["regularise"] < 0:
             raise InputError(f"coral: regularise={numbers['regularise']:g} is below 0")
-        other = sets(texts["adapt"])
-        whitened = _root(x, numbers["regularise"], -0.5)
-        linear = _root(other, numbers["regularise"], 0.5) @ whitened
+        return texts["adapt"], numbers["regularise"]
+
+    @classmethod
+    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str], sets: Sets) -> Floats:
+        name, regularise = cls.understood(words)
+        other = sets(name)
+        linear = _root(other, regularise, 0.5) @ _root(x, regularise, -0.5)
         return np.column_stack([linear, other.mean(axis=0) - linear @ x.mean(axis=0)])
 
     def apply(self, x: Floats, population: Floats | None = None) -> Floats:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..formats.errors import InputError
 from ..formats.tables import read_table
 from ..formats.vectors import read_rows
 
@@ -17,6 +19,34 @@ def read_vectors(scp: Path) -> tuple[list[str], NDArray[np.float32]]:
     """Keys in file order and their vectors, float32 [N, D] (formats.vectors.read_rows)."""
     table = read_table(scp)
     return list(table), read_rows(table, scp)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """``utterances`` [N], their ``vectors`` [N, D] and ``speakers`` [N]."""
+
+    utterances: list[str]
+    vectors: NDArray[Any]
+    speakers: list[str]
+
+
+def read_labelled(scp: Path, utt2spk: Path) -> Labelled:
+    """The vectors of a table and their speakers; one without a speaker is an InputError."""
+    utts, vectors = read_vectors(scp)
+    return Labelled(utts, vectors, speakers_of(utts, scp, utt2spk))
+
+
+def speakers_of(utts: Collection[str], scp: Path, utt2spk: Path) -> list[str]:
+    """The speakers of ``utts``, which are those of ``scp``, in their order."""
+    table = read_table(utt2spk)
+    lost = [utt for utt in utts if utt not in table]
+    if lost:
+        raise InputError(
+            f"{len(lost)} of {len(utts)} x-vectors of {scp} have no speaker here, the first: {lost[0]}",
+            where=utt2spk,
+            mend="complete it, or take the utt2spk of that set",
+        )
+    return [table[utt] for utt in utts]
 
 
 @dataclass(frozen=True)
