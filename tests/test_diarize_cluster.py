@@ -78,8 +78,30 @@ def test_crossing_of_two_known_humps() -> None:
     assert crossing(10 * scores - 5) == pytest.approx(10 * crossing(scores) - 5, abs=1e-6)
 
 
-def test_crossing_of_equal_scores_is_their_value() -> None:
-    assert crossing(np.full((4, 4), 0.7)) == pytest.approx(0.7)
+@pytest.mark.parametrize("value", [0.7, -300.0])
+def test_equal_scores_have_no_crossing(value: float) -> None:
+    noise = np.random.default_rng(0).uniform(-1, 1, (40, 40)) * 1e-7 * abs(value)
+    assert crossing(value + noise) == -np.inf
+
+
+@pytest.mark.parametrize(
+    "options", [{"affinity": "plda", "plda_energy": 0.1, "relative": False}, {"threshold": 0.2}]
+)
+@pytest.mark.parametrize("noise", [0.0, 1e-7])
+def test_windows_that_cannot_be_told_apart_are_one_speaker(options: dict, noise: float) -> None:
+    random = np.random.default_rng(5)
+    plda, chosen = _plda()[0], DiarizeOptions(**options)
+    own = random.normal(size=4)
+    apart = random.uniform(-1, 1, (30, 4))  # at right angles to what they share
+    apart -= np.outer(apart @ (own - plda.mean), own - plda.mean) / ((own - plda.mean) ** 2).sum()
+    x = own + noise * apart
+    assert assign(compare("r", x, chosen, plda), chosen, plda).tolist() == [0] * 30
+
+
+def test_a_plda_that_cannot_be_inverted_is_refused() -> None:
+    plda = Plda(np.zeros(2), np.array([[1.0, 1.0], [1.0, 1.0]]), np.array([1.0, 0.5]))
+    with pytest.raises(InputError, match="can be inverted"):
+        plda_affinity(np.random.default_rng(0).normal(size=(5, 2)), plda, 0.5)
 
 
 def _naive_upgma(affinity: np.ndarray, threshold: float) -> list[set[int]]:

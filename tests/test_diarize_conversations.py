@@ -110,5 +110,10 @@ def test_one_command_from_audio_to_der(small: Path, tmp_path: Path) -> None:
         assert rates["missed"] < 5 and rates["false_alarm"] < 5
     assert "eval.package" in done.stdout  # stage 9's table too
     assert run_sh(*words).stdout.count(": fresh") == 11
-    other = run_sh(*words, "--stage", "diarize", "--diarize", "spectral")
+    # Another method, without a word of what the stages before were made with: nothing is forgotten.
+    few = ["--recipe", "conversations", "--work", str(tmp_path / "work"), "--nj", "2", "--stage", "diarize"]
+    other = run_sh(*few, "--diarize", "spectral", "--diarize.shift", "0.96")
     assert "diarize spectral" in other.stdout and "eval.package" not in other.stdout
+    assert "--models.channels 32" in other.stderr
+    again = run_sh(*words).stdout  # the report may tell of the other method: stage score may be done again
+    assert "train: fresh" in again and "backend: fresh" in again

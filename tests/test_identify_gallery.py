@@ -191,3 +191,29 @@ def test_the_back_end_is_carried_along(tmp_path):
     np.testing.assert_array_equal(Gallery(tmp_path).space.plda.psi, plda.psi)
     with pytest.raises(InputError, match="give 3 dimensions, the PLDA has 2"):
         made.enrol({"a": ["a1"]}, ["a1"], np.ones((1, 3)))
+
+
+@pytest.mark.parametrize(
+    ("people", "x", "message"),
+    [({"anna": ["a1"], "cara": ["x9"]}, X, "no x-vector for cara"), ({"anna": ["a1"]}, X * np.nan, "finite")],
+)
+def test_a_first_enrolment_that_is_refused_leaves_nothing(tmp_path, space, people, x, message):
+    with pytest.raises(InputError, match=message):
+        Gallery.begin(tmp_path / "new" / "people", space, people, UTTS, x)
+    assert list(tmp_path.iterdir()) == []
+    assert Gallery.begin(tmp_path / "new" / "people", space, PEOPLE, UTTS, X) == 2
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["people"]
+
+
+def test_a_gallery_is_not_begun_over_other_files(tmp_path, space):
+    (tmp_path / "thesis").write_text("")
+    with pytest.raises(InputError, match="there is something"):
+        Gallery.begin(tmp_path, space, PEOPLE, UTTS, X)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
+
+
+def test_names_that_are_not_utf_8_are_said(gallery):
+    path = gallery.folder / "spk2utt"
+    path.write_bytes(path.read_bytes().replace("ö".encode(), b"\xf6\xf6"))
+    with pytest.raises(InputError, match=r"spk2utt: not UTF-8.*restore the folder"):
+        Gallery(gallery.folder)

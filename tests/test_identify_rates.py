@@ -7,7 +7,7 @@ import pytest
 
 from pysteps.formats.errors import InputError
 from pysteps.identify import Probes, dir_at_far, judge, top_k
-from pysteps.identify.rates import NO_RANK, as_json
+from pysteps.identify.rates import NO_RANK, as_json, as_text
 
 OWN = [0.9, 0.7, 0.5, 0.3]
 RANK = [1, 1, 2, 1]
@@ -119,3 +119,33 @@ def test_what_is_no_set_of_probes_is_refused(changes, message):
 def test_a_rate_outside_0_to_1_is_refused(far):
     with pytest.raises(InputError, match="between 0 and 1"):
         dir_at_far(OWN, RANK, BEST, far)
+
+
+@pytest.mark.parametrize("replicates", [1, 0, -1])
+def test_too_few_replicates_are_refused(replicates):
+    with pytest.raises(InputError, match=f"--replicates {replicates}.*at least 2"):
+        judge(_probes(), replicates=replicates)
+
+
+@pytest.mark.parametrize("far", [0.0, 0.2, 0.4, 0.8])
+@pytest.mark.parametrize("scale", [1.0, 1e-7, 1e5])
+def test_a_printed_threshold_gives_the_rates_beside_it(far, scale):
+    own, best = np.array(OWN) * scale + 3, np.array(BEST) * scale + 3
+    figures = judge(_probes(own=own, best=best), fars=(far,), replicates=50)
+    said = figures["dir_at_far"][f"{far:g}"]
+    printed = next(line for line in as_text(figures).splitlines() if line.startswith("DIR"))
+    threshold = float(printed.split()[-1])
+    assert threshold == said["threshold"]
+    assert (best >= threshold).mean() == said["far"] <= far
+    assert ((own >= threshold) & (np.array(RANK) == 1)).mean() == said["dir"]
+
+
+def test_a_printed_threshold_is_short_where_scores_are_apart():
+    said = judge(_probes(), fars=(0.2,), replicates=50)["dir_at_far"]["0.2"]
+    assert said["threshold"] == 0.6001  # just above 0.6
+
+
+def test_a_rate_that_dropped_strangers_forbid_is_said():
+    figures = judge(_probes(best=[np.inf, 0.1], strangers=["v", "w"]), fars=(0.1,), replicates=50)
+    assert "unreached" in as_text(figures)
+    assert any("no threshold reaches a false-alarm rate of 0.1" in said for said in figures["caution"])

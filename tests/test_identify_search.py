@@ -13,7 +13,7 @@ from pysteps.backend import fit, fit_plda
 from pysteps.formats.arks import writing
 from pysteps.formats.errors import InputError
 from pysteps.formats.tables import write_table
-from pysteps.identify import Gallery, Search, Space, commands
+from pysteps.identify import Gallery, Search, Space, commands, judge
 from pysteps.identify.search import exact
 from pysteps.score import cosine_scores, plda_scores
 
@@ -139,6 +139,28 @@ def test_the_index_finds_whom_exact_search_finds_and_scores_them_the_same(tmp_pa
     np.testing.assert_array_equal(one.scores[same], two.scores[same])
 
 
+def test_a_rank_has_the_score_that_search_gives_to_the_last_bit(gallery):
+    search = Search(gallery)
+    found = search.find(PROBES, 40)
+    own, rank = search.rank(PROBES, np.arange(40))
+    for probe in range(40):
+        place = found.people[probe].tolist().index(probe)
+        assert own[probe] == found.scores[probe, place]
+        assert rank[probe] == (found.scores[probe] >= own[probe]).sum()
+
+
+def test_a_person_closer_than_single_precision_tells_apart_is_counted_by_double(tmp_path):
+    people, names = Gallery.create(tmp_path, Space(fit("", [[1.0]], ["a"]))), [f"p{n}" for n in range(300)]
+    near = VOICES[0] + 1e-4 * np.random.default_rng(2).normal(size=(300, 6))
+    people.enrol({name: [name] for name in names}, names, near)
+    rows, queries = people.space.people(near.astype(np.float32), 1), people.space.queries(near)
+    exactly = queries @ rows.T.astype(np.float64)
+    _, rank = Search(people).rank(near, np.arange(300))
+    assert rank.tolist() == (exactly >= np.diag(exactly)[:, None]).sum(axis=1).tolist()
+    single = queries.astype(np.float32) @ rows.T
+    assert rank.tolist() != (single >= np.diag(single)[:, None]).sum(axis=1).tolist()
+
+
 def test_an_index_of_a_few_people_is_refused(gallery):
     pytest.importorskip("faiss", reason="an extra: requirements/identify.txt")
     with pytest.raises(InputError, match="too few for an index"):
@@ -207,6 +229,15 @@ def test_people_of_dropped_utterances_alone_are_left_out_and_named(corpus):
     assert Gallery(corpus / "gallery").examples.tolist() == [2, 1, 1]
 
 
+def test_a_refused_first_enrolment_leaves_no_gallery_that_refuses_another_back_end(corpus):
+    fit("center", [[1.0, 2], [3, 4]], ["a", "b"]).save(corpus / "other")
+    words = (corpus / "new", corpus / "enrol.scp")
+    write_table(corpus / "wrong", {"a": "a1 nobody"})
+    with pytest.raises(InputError, match="nobody: no x-vector"):
+        commands.enrol(*words, corpus / "other", corpus / "wrong", None)
+    assert commands.enrol(*words, corpus / "backend", corpus / "spk2utt", None) == (2, 2, [])
+
+
 def test_another_back_end_is_refused(corpus):
     fit("center", [[1.0, 2], [3, 4]], ["a", "b"]).save(corpus / "other")
     with pytest.raises(InputError, match="another back end"):
@@ -217,6 +248,21 @@ def test_search_names_nobody_below_the_threshold(corpus):
     lines = list(commands.search(corpus / "gallery", corpus / "probe.scp", top=2, threshold=0.79))
     assert [line.rsplit(" ", 1)[0] for line in lines] == ["a8 a", "a9 b", "b9 b", "z9 <unknown>"]
     assert float(lines[3].split()[2]) == pytest.approx(np.sqrt(0.5))
+
+
+def test_the_printed_threshold_given_to_search_gives_the_stated_rates(gallery, tmp_path):
+    strangers = RANDOM.normal(size=(60, 6)) * [3, 2, 2, 1, 1, 1] + 1
+    names = [f"p{number:03d}" for number in range(100)]
+    scp = _archive(tmp_path, "probe", names, np.concatenate([PROBES, strangers]))
+    speakers = dict(zip(names, [*SPEAKERS, *(f"x{number}" for number in range(60))], strict=True))
+    write_table(tmp_path / "utt2spk", speakers)
+    probes = commands.probe(gallery.folder, scp, tmp_path / "utt2spk")
+    said = judge(probes, fars=(0.1,), replicates=20)["dir_at_far"]["0.1"]
+    lines = commands.search(gallery.folder, scp, top=1, threshold=said["threshold"])
+    words = [line.split() for line in lines]
+    named = {utt: person for utt, person, _ in words if person != commands.UNKNOWN}
+    assert sum(utt >= "p040" for utt in named) / 60 == pytest.approx(said["far"]) == 0.1
+    assert sum(named.get(utt) == speakers[utt] for utt in names[:40]) / 40 == said["dir"]
 
 
 def test_the_command_line(corpus, repo):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..backend.plda import Plda
+from ..backend.ratio import enrolment, square_weights
 from ..formats.errors import InputError
 
 Floats = np.ndarray
+_SAME = 1e-6  # relative: what windows of the same sound may differ by, in single precision
 
 
 def cosine_affinity(x: Floats) -> Floats:
@@ -32,12 +34,10 @@ def plda_affinity(x: Floats, plda: Plda, energy: float = 1.0) -> Floats:
     rows, psi = _projected(x - plda.mean, plda, energy)
     square = (rows**2 / (psi + 1)).sum(axis=1, keepdims=True)
     rows = rows * np.sqrt(rows.shape[1] / np.where(square > 0, square, 1.0))
-    # log N(pair; own covariance) - log N(pair; apart), gathered into squares and a product.
-    alone, both = 1 + psi, 1 + 2 * psi
-    square = rows**2 @ (psi**2 / (alone * both))
-    cross = (rows * (psi / both)) @ rows.T
-    constant = np.log(alone).sum() - 0.5 * np.log(both).sum()
-    return cross - 0.5 * (square[:, None] + square) + constant
+    factor, term = enrolment(psi, rows, 1)
+    # Of one utterance each, both sides add the same: the matrix is made symmetric to the bit.
+    whole = factor @ rows.T + term[:, None] + rows**2 @ square_weights(psi, 1)
+    return (whole + whole.T) / 2
 
 
 def _projected(centred: Floats, plda: Plda, energy: float) -> tuple[Floats, Floats]:
@@ -47,9 +47,14 @@ def _projected(centred: Floats, plda: Plda, energy: float) -> tuple[Floats, Floa
     from scipy.linalg import eigh
 
     values, vectors = np.linalg.eigh(np.cov(centred.T, bias=True))
+    if values.sum() <= _SAME**2 * np.mean((centred**2).sum(axis=1)):
+        return centred @ plda.transform.T, plda.psi  # components of rounding alone
     held = np.cumsum(values[::-1]) / max(values.sum(), np.finfo(float).tiny)
     components = vectors[:, ::-1][:, : int((held <= energy).sum()) + 2]
-    back = components.T @ np.linalg.inv(plda.transform)  # [dims, D]: PLDA's space to the components
+    try:
+        back = components.T @ np.linalg.inv(plda.transform)  # [dims, D]: PLDA's space to the components
+    except np.linalg.LinAlgError as error:
+        raise InputError("plda_energy below 1 needs a PLDA whose transform can be inverted") from error
     psi, turn = eigh((back * plda.psi) @ back.T, back @ back.T)
     return centred @ components @ turn, np.maximum(psi, 0.0)
 
@@ -59,13 +64,13 @@ def crossing(scores: Floats, iterations: int = 20, most: int = 4_000_000) -> flo
 
     Pairs of one speaker and of two make two humps; this is the point between them, which moves with the
     recording (VBx's two-Gaussian calibration). Above ``most`` scores every k-th is used. Equal scores
-    have no humps: their value is returned.
+    have no humps: windows that cannot be told apart are one speaker at any distance, so -inf is returned.
     """
     s = np.ravel(scores)
     s = s[:: -(-s.size // most)].astype(np.float64)
     variance = s.var()
-    if variance <= 1e-12 * max(1.0, float(np.abs(s).max())):
-        return float(s.mean())
+    if variance <= (_SAME * max(1.0, float(np.abs(s).max()))) ** 2:
+        return -np.inf
     means, weights = s.mean() + np.sqrt(variance) * np.array([-1.0, 1.0]), np.array([0.5, 0.5])
     for _ in range(iterations):
         # Two classes, one variance: the log odds are linear in the score.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,8 @@ from ..formats.frames import FrameGeometry
 from ..formats.run import Run
 from ..formats.tables import read_table, write_table
 from .options import DiarizeOptions
-from .windows import name_windows, sliding_windows, speech_regions
+from .spoken import SpokenFeatures
+from .windows import frame_middles, name_windows, sliding_windows, speech_regions
 
 TABLES = ("segments", "xvector.scp", "dropped")
 
@@ -24,6 +27,14 @@ def geometry_of(run: Run) -> tuple[FrameGeometry, int]:
     vad = run.options["vad"]
     geometry = FrameGeometry(vad["frame_length_ms"], vad["frame_shift_ms"], vad["snip_edges"])
     return geometry, run.options["audio"]["sample_rate"]
+
+
+@dataclass(frozen=True)
+class _Speech:
+    """Features of a set, and ``of(recording)``: which frames are speech [frames], and the stretches of it."""
+
+    features: VoicedFeatures
+    of: Callable[[str], tuple[np.ndarray, Sequence[tuple[float, float]]]]
 
 
 class WindowEmbedder:
@@ -56,15 +67,9 @@ class WindowEmbedder:
         """
         segments: dict[str, str] = {}
         dropped: dict[str, str] = {}
-        decisions = read_table(self._run.of("vad", name) / "vad.scp")
-        with (
-            VoicedFeatures(self._run, name) as voiced,
-            arks.Archive() as archive,
-            arks.writing(path) as writer,
-        ):
-            for recording in voiced.utterances if recordings is None else recordings:
-                decided = archive.array(decisions[recording], recording) > 0.5
-                found, pieces, short = self._cut(recording, decided, voiced.matrix(recording))
+        with self._speech(name) as speech, arks.writing(path) as writer:
+            for recording in speech.features.utterances if recordings is None else recordings:
+                found, pieces, short = self._cut(recording, speech)
                 segments.update(found)
                 dropped.update(short)
                 vectors = self._embed(pieces)
@@ -72,18 +77,36 @@ class WindowEmbedder:
                     writer.array(window, vectors[window])
         return {"segments": segments, "xvector.scp": writer.scp, "dropped": dropped}
 
+    @contextmanager
+    def _speech(self, name: str) -> Iterator[_Speech]:
+        geometry, rate = geometry_of(self._run)
+        if self._options.speech == "reference":
+            spoken = SpokenFeatures(self._run, name, geometry, rate)
+            with spoken:
+                yield _Speech(spoken, lambda one: (spoken.decided(one), spoken.regions(one)))
+            return
+        decisions, least_gap = read_table(self._run.of("vad", name) / "vad.scp"), self._options.least_gap
+        with VoicedFeatures(self._run, name) as voiced, arks.Archive() as archive:
+
+            def of(recording: str) -> tuple[np.ndarray, Sequence[tuple[float, float]]]:
+                decided = archive.array(decisions[recording], recording) > 0.5
+                return decided, speech_regions(decided, geometry, rate, least_gap)
+
+            yield _Speech(voiced, of)
+
     def _cut(
-        self, recording: str, decided: np.ndarray, matrix: np.ndarray
+        self, recording: str, speech: _Speech
     ) -> tuple[dict[str, str], dict[str, np.ndarray], dict[str, str]]:
         # Lines of segments, voiced frames of each window, and the windows too short with their reason.
         # Features are normalised over the recording, as stage extract does it, and then cut.
         options, least = self._options, self._model.min_frames
         geometry, rate = geometry_of(self._run)
-        regions = speech_regions(decided, geometry, rate, options.least_gap)
+        decided, regions = speech.of(recording)
         times = sliding_windows(regions, options.window, options.shift, options.least_window)
         if not len(times):
             return {}, {}, {recording: f"no stretch of speech of {options.least_window:g} s"}
         segments, pieces, dropped = {}, {}, {}
+        matrix = speech.features.matrix(recording)
         for window, (start, end), (first, last) in zip(
             name_windows(recording, times), times, _spans(decided, times, geometry, rate), strict=True
         ):
@@ -123,7 +146,4 @@ def extract_windows(
 def _spans(decided: np.ndarray, times: np.ndarray, geometry: FrameGeometry, rate: int) -> np.ndarray:
     # [N, 2]: the voiced frames, counted among themselves, whose middles lie in each window.
     frames = np.flatnonzero(decided)
-    middles = (
-        geometry.first_sample(0, rate) + frames * geometry.shift(rate) + geometry.length(rate) / 2
-    ) / rate
-    return np.searchsorted(middles, times)
+    return np.searchsorted(frame_middles(frames, geometry, rate), times)

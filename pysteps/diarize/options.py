@@ -10,38 +10,56 @@ from ..formats.errors import InputError
 AFFINITIES = ("cosine", "plda")
 CLUSTERINGS = ("ahc", "spectral")
 RESEGMENTATIONS = ("none", "vbx")
+SPEECH = ("vad", "reference")
 # What decides the windows and their x-vectors, and what the error rates; the rest decides the clusters.
-CUTTING = ("window", "shift", "least_window", "least_gap", "shard_recordings", "max_dropped")
+CUTTING = ("window", "shift", "least_window", "least_gap", "speech", "shard_recordings", "max_dropped")
 JUDGING = ("collar", "skip_overlap", "replicates")
+EXPLAINED = {
+    "window": "length of a window, s",
+    "shift": "from a window's start to the next one's, s",
+    "least_window": "stretches of speech below this are left out, s",
+    "least_gap": "shorter pauses of a VAD do not end a stretch of speech, s",
+    "speech": "vad, or reference: data/SET/rttm says where speech is, as in most published results",
+    "affinity": "cosine or plda",
+    "plda_energy": "share of the recording's variance that PLDA keeps (Kaldi's target-energy; 1: all)",
+    "clustering": "ahc or spectral",
+    "threshold": "AHC merges while the mean affinity reaches it",
+    "relative": "count the threshold from the point between the recording's two humps of scores",
+    "speakers": "how many there are in each recording (0: not known)",
+    "max_speakers": "never more, where their number is not known (0: no limit; spectral needs one)",
+    "max_windows": "refuse a recording of more (memory is about 20 bytes a pair)",
+    "resegment": "none or vbx",
+    "lda_dim": "VBx: dimensions (0: all)",
+    "fa": "VBx: scale of a window's evidence",
+    "fb": "VBx: weight of the speakers' prior; larger: fewer speakers",
+    "loop": "VBx: probability of staying with a speaker",
+    "smoothing": "VBx: how sure the first labels are",
+    "iterations": "VBx: at most so many",
+    "seed": "of spectral clustering's k-means, and of the intervals' draws",
+    "backend": "the run's back end whose transforms (and PLDA, where one is needed) are taken",
+    "tune": "choose the threshold on diarize_dev_set, if AHC clusters and no number of speakers is given",
+    "tune_count": "thresholds to try",
+    "given_numbers": "take each recording's number of speakers from data/SET/reco2num_spk",
+    "collar": "s on each side of a reference border that are not scored",
+    "skip_overlap": "overlapped speech is not scored",
+    "replicates": "of the bootstrap over recordings",
+    "max_dropped": "the share of windows that may be too short for the network",
+    "shard_recordings": "recordings in a job's unit of work",
+}
 
 
 @dataclass
 class DiarizeOptions:
-    """How speech becomes windows and windows become speakers.
+    """How speech becomes windows and windows become speakers; EXPLAINED says what each option is.
 
-    window, shift: length of a window and time to the next, s; least_window: a stretch of speech below
-    this is left out; least_gap: pauses shorter than this do not end a stretch.
-    affinity: cosine or plda; plda_energy: share of a recording's variance that PLDA's projection keeps
-    (Kaldi's target-energy; 1 for no projection).
-    clustering: ahc or spectral. AHC merges while the mean affinity is above threshold, counted from the
-    point between the recording's two humps of scores when relative, else as it is.
-    speakers: their number where it is known (0: it is not); max_speakers: never more (0: no limit; spectral
-    clustering needs one). max_windows: a recording of more is refused, memory is about 20 bytes a pair.
-    resegment: none or vbx, with lda_dim (0: all dimensions), fa, fb, loop, smoothing, iterations (see vbx).
-    seed: of spectral clustering's k-means, and of the intervals' draws.
-
-    Of stage diarize: backend: the back end of the run whose transforms, and PLDA where one is needed, are
-    taken. tune: choose the threshold on the development set, where there is one, AHC clusters and the number
-    of speakers is not given; tune_count: thresholds to try. given_numbers: take each recording's number of
-    speakers from data/SET/reco2num_spk. collar: s on each side of a reference border that are not scored;
-    skip_overlap: overlapped speech is not scored; replicates: of the bootstrap over recordings.
-    max_dropped: the share of windows that may be too short for the network; shard_recordings: a job's unit.
+    From ``backend`` on they are stage diarize's alone.
     """
 
     window: float = 1.44
     shift: float = 0.24
     least_window: float = 0.1
     least_gap: float = 0.5
+    speech: str = "vad"
     affinity: str = "cosine"
     plda_energy: float = 1.0
     clustering: str = "ahc"
@@ -73,9 +91,15 @@ class DiarizeOptions:
             ("affinity", AFFINITIES),
             ("clustering", CLUSTERINGS),
             ("resegment", RESEGMENTATIONS),
+            ("speech", SPEECH),
         ):
             if getattr(self, name) not in known:
                 raise InputError(f"unknown {name} {getattr(self, name)}", mend=f"one of {', '.join(known)}")
+        if self.speakers > self.max_speakers > 0:
+            raise InputError(
+                f"speakers {self.speakers}, max_speakers {self.max_speakers}",
+                mend="max_speakers 0 where their number is known",
+            )
         numbers = ("speakers", "max_speakers", "lda_dim", "least_gap", "smoothing", "collar", "max_dropped")
         for name in numbers:
             if not getattr(self, name) >= 0:

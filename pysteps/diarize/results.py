@@ -28,6 +28,7 @@ def results(run: Run) -> dict[str, Any]:
         "model": run.tag,
         "method": run.names[NAME],
         "backend": run.options[NAME]["backend"],
+        "speech": run.options[NAME]["speech"],
         "threshold": threshold,
         "sets": {name: _set(run, name) for name in run.conversation_sets},
     }
@@ -95,7 +96,9 @@ def summary(run: Run) -> str:
 def _settings(run: Run, threshold: dict[str, Any]) -> list[str]:
     options = options_of(run)
     overlap = "not scored" if options.skip_overlap else "scored"
+    speech = "from the reference" if options.speech == "reference" else f"from vad {run.names['vad']}"
     said = [f"collar {options.collar:g} s on each side, overlapped speech {overlap}; one speaker at a time"]
+    said[0] += f"; speech {speech}"
     if threshold["tuned"]:
         chosen = f"DER {threshold['der']:.2f} % there, of {len(threshold['tried'])} tried"
         return [*said, f"threshold {threshold['threshold']:.4g} from {threshold['set']}: {chosen}"]

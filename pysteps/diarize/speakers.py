@@ -21,7 +21,7 @@ from .work import Inputs, diarize, read_numbers, tune
 from .xvectors import folder_of, method_of, options_of
 
 NAME = "diarize"
-VERSION = 1
+VERSION = 2  # equal windows are one speaker; results.json says whose speech was cut into windows
 _TUNING = ("tune", "tune_count")
 
 
@@ -109,7 +109,7 @@ def _results_unit(run: Run) -> Unit:
         folder=method_of(run),
         version=VERSION,
         options={
-            **{key: run.options[NAME][key] for key in (*JUDGING, "seed")},
+            **{key: run.options[NAME][key] for key in (*JUDGING, "seed", "speech")},
             "conf": run.names[NAME],
             "pyannote": available(),
         },

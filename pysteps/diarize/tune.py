@@ -26,6 +26,9 @@ def candidates(recordings: Sequence[Compared], options: DiarizeOptions, count: i
         one.tree.affinity - (one.middle if options.relative else 0.0) for one in recordings if one.tree
     ]
     pooled = np.concatenate([*heights, np.empty(0)])
+    pooled = pooled[np.isfinite(pooled)]  # a recording of equal windows is one speaker at any threshold
+    if count < 1:
+        raise InputError(f"{count} thresholds to try", mend="at least 1")
     if not len(pooled):
         raise InputError("no threshold to choose: nothing merges", mend="choose clustering ahc")
     heights_up = np.sort(pooled)

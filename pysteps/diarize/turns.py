@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from ..formats.atomic import replacing
 from ..formats.errors import InputError
+from ..formats.tables import opened
 
 # What NIST's RTTM may hold beside SPEAKER (RT-09 evaluation plan, appendix A): no turns, passed over.
 _OTHER = {
@@ -86,14 +88,24 @@ def read_regions(path: str | os.PathLike[str]) -> list[tuple[float, float]]:
     return found
 
 
+def stretches(turns: Sequence[Turn]) -> list[tuple[float, float]]:
+    """When anybody speaks in ``turns``: (start, end) in seconds in order of time, joined where they touch."""
+    found: list[tuple[float, float]] = []
+    for turn in sorted(turns):
+        if found and turn.start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], turn.end))
+        elif turn.end > turn.start:
+            found.append((turn.start, turn.end))
+    return found
+
+
 def _lines(path: str | os.PathLike[str]) -> list[tuple[int, list[str]]]:
+    # Of a plain or gzipped file.
     try:
-        with open(path, encoding="utf-8") as handle:
+        with opened(path) as binary, io.TextIOWrapper(binary, "utf-8") as handle:
             split = [(line, text.split()) for line, text in enumerate(handle, 1)]
     except UnicodeDecodeError as error:
         raise InputError("not UTF-8", where=path, mend="convert the file to UTF-8") from error
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=path) from error
     return [(line, words) for line, words in split if words and not words[0].startswith(";;")]
 
 

@@ -45,6 +45,11 @@ def speech_regions(
     return found
 
 
+def frame_middles(frames: np.ndarray, geometry: FrameGeometry, rate: int) -> np.ndarray:
+    """The middles of ``frames`` [n] in seconds."""
+    return (geometry.first_sample(0, rate) + frames * geometry.shift(rate) + geometry.length(rate) / 2) / rate
+
+
 def sliding_windows(
     regions: Sequence[tuple[float, float]], length: float = 1.44, shift: float = 0.24, least: float = 0.1
 ) -> np.ndarray:

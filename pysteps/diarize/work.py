@@ -15,7 +15,7 @@ from ..formats.frames import FrameGeometry
 from ..formats.tables import read_lines, read_table, write_table
 from .options import DiarizeOptions
 from .system import assign, compare
-from .turns import Turns, join_windows, read_regions, read_rttm, read_uem
+from .turns import Turns, join_windows, read_regions, read_rttm, read_uem, stretches
 from .vectors import Prepare, load_transform, read_index, read_rows
 from .windows import Windows, name_windows, read_windows, sliding_windows, speech_regions
 
@@ -42,11 +42,16 @@ def regions_of_labs(paths: Sequence[str]) -> Regions:
     return found
 
 
+def regions_of_rttm(path: str) -> Regions:
+    """Stretches in which anybody speaks, of every recording of an RTTM file."""
+    return {name: stretches(turns) for name, turns in read_rttm(path).items()}
+
+
 def write_windows(out: str, regions: Regions, options: DiarizeOptions) -> dict[str, int]:
     """Write the windows of all recordings as a Kaldi segments file; returns how many there are."""
     table: dict[str, str] = {}
-    for recording, stretches in regions.items():
-        times = sliding_windows(stretches, options.window, options.shift, options.least_window)
+    for recording, spans in regions.items():
+        times = sliding_windows(spans, options.window, options.shift, options.least_window)
         for name, (start, end) in zip(name_windows(recording, times), times, strict=True):
             table[name] = f"{recording} {start:.3f} {end:.3f}"
     if not table:
@@ -71,9 +76,8 @@ class Inputs:
     ) -> Inputs:
         """Read the tables and models; x-vectors themselves are read a recording at a time."""
         if options.needs_plda and not plda:
-            raise InputError(
-                f"affinity {options.affinity}, resegment {options.resegment}", mend="--plda FILE"
-            )
+            asking = "affinity plda" if options.affinity == "plda" else "resegment vbx"
+            raise InputError(f"{asking} needs a PLDA model", mend="--plda FILE, in Kaldi's format")
         return Inputs(
             xvectors,
             read_index(xvectors),
@@ -81,6 +85,12 @@ class Inputs:
             load_transform(transform) if transform else lambda x: x,
             Plda.load(plda) if plda else None,
         )
+
+    @property
+    def unnamed(self) -> list[str]:
+        """X-vectors that no line of the windows names: they are left out."""
+        named = {name for windows in self.windows.values() for name in windows.names}
+        return [key for key in self.index if key not in named]
 
     def vectors(self, recording: str) -> np.ndarray:
         """Transformed x-vectors [N, D] of a recording's windows."""
@@ -107,7 +117,9 @@ def diarize(inputs: Inputs, options: DiarizeOptions, numbers: Mapping[str, int] 
         if numbers:
             if recording not in numbers:
                 raise InputError(f"recording {recording} has no number of speakers", mend="add it")
-            now = replace(options, speakers=numbers[recording])
+            number = numbers[recording]  # goes before the limit too
+            most = max(options.max_speakers, number) if options.max_speakers else 0
+            now = replace(options, speakers=number, max_speakers=most)
         compared = compare(recording, inputs.vectors(recording), now, inputs.plda)
         turns[recording] = join_windows(windows.times, assign(compared, now, inputs.plda).tolist())
     return turns
@@ -126,6 +138,8 @@ def tune(
     from .judge import judge
     from .tune import choose_threshold
 
+    if options.clustering == "ahc" and not options.has_threshold:
+        raise InputError("the number of speakers is given: no threshold decides", mend="speakers 0")
     truth, scored = read_rttm(reference), read_uem(uem) if uem else None
 
     def error(turns: Turns) -> float:

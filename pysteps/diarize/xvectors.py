@@ -14,6 +14,8 @@ from ..formats.shards import Tables
 from ..formats.stamps import Unit
 from ..formats.tables import is_sorted, read_table, write_table
 from .options import CUTTING, DiarizeOptions
+from .spoken import truth_of
+from .turns import read_rttm
 
 NAME = "diarize"
 VERSION = 1
@@ -27,8 +29,8 @@ def method_of(run: Run) -> Path:
 
 
 def folder_of(run: Run, name: str) -> Path:
-    """exp/TAG/diarize/SET."""
-    return run.exp / NAME / name
+    """exp/TAG/diarize/SET, beside it SET.reference where the truth says where speech is."""
+    return run.exp / NAME / (f"{name}.reference" if options_of(run).speech == "reference" else name)
 
 
 def options_of(run: Run) -> DiarizeOptions:
@@ -43,7 +45,8 @@ def units(run: Run) -> list[Unit]:
     chosen |= {key: run.options["extract"][key] for key in ("batch_size", "max_frames")}
     for name in run.conversation_sets:
         features, vad, folder = run.of("features", name), run.of("vad", name), folder_of(run, name)
-        model = run.exp / "model"
+        model, truth = run.exp / "model", run.data / name / "rttm"
+        cut_by_truth = chosen["speech"] == "reference" and truth.is_file()  # else ``items`` says what to do
         found.append(
             Unit(
                 name=name,
@@ -55,6 +58,7 @@ def units(run: Run) -> list[Unit]:
                     *(model / file for file in ("model.safetensors", "model.json")),
                     *(features / file for file in ("feats.scp", "contract.json")),
                     vad / "vad.scp",
+                    *([truth] if cut_by_truth else []),
                 ),
                 upstream=(features / ".features.done.json", vad / ".vad.done.json"),
                 outputs=tuple(folder / table for table in TABLES),
@@ -70,14 +74,14 @@ def items(run: Run, unit: Unit) -> list[str]:
     if not isinstance(description, dict) or not isinstance(description.get("features"), dict):
         raise InputError("not the description of a model", where=path, mend="run stage train")
     refuse_mismatch(description["features"], read(folder), folder)
+    if options_of(run).speech == "reference":
+        truth_of(run, unit.name)
     _refuse_heard(run, unit.name)
     return sorted(read_table(folder / "feats.scp"))
 
 
 def _refuse_heard(run: Run, name: str) -> None:
     # data/SET/utt2spk of whole recordings says nothing of who speaks: the truth does.
-    from .turns import read_rttm
-
     path = run.data / name / "rttm"
     if path.is_file() and run.set(run.train_set).has("utt2spk"):
         speaking = {turn.speaker for turns in read_rttm(path).values() for turn in turns}

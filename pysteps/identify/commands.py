@@ -23,7 +23,8 @@ def enrol(
 ) -> tuple[int, int, list[str]]:
     """Enrol the people of ``spk2utt`` (Kaldi's, or a set's enrol table; without it every key is a person).
 
-    The gallery is made with ``backend`` if there is none; a ``backend`` that is not the gallery's is refused.
+    The gallery is made with ``backend`` if there is none, and only if all that is enrolled is right; a
+    ``backend`` that is not the gallery's is refused.
     Utterances that stand in the table ``dropped`` are left out; people of them alone are not enrolled.
     Returns (people enrolled now, people in the gallery, people left out).
     """
@@ -34,7 +35,10 @@ def enrol(
     left_out = [person for person, members in kept.items() if not members]
     for person in left_out:
         del kept[person]
-    people = _gallery(gallery, backend).enrol(kept, utts, vectors)
+    if (gallery / RECORD).exists() or backend is None:
+        people = _opened(gallery, backend).enrol(kept, utts, vectors)
+    else:
+        people = Gallery.begin(gallery, Space.load(backend), kept, utts, vectors)
     return len(kept), people, left_out
 
 
@@ -42,9 +46,7 @@ def _people(path: Path) -> dict[str, list[str]]:
     return {person: members.split() for person, members in read_table(path).items()}
 
 
-def _gallery(folder: Path, backend: Path | None) -> Gallery:
-    if not (folder / RECORD).exists() and backend is not None:
-        return Gallery.create(folder, Space.load(backend))
+def _opened(folder: Path, backend: Path | None) -> Gallery:
     found = Gallery(folder)
     if backend is not None and Space.load(backend).fingerprint() != found.space.fingerprint():
         mend = "leave --backend out, or enrol into another gallery"
@@ -85,17 +87,21 @@ def probe(gallery: Path, xvectors: Path, utt2spk: Path, dropped: Path | None = N
     place = {name: row for row, name in enumerate(people.names)}
     utts = [utt for utt in speaker_of if utt not in lost]
     own_row = np.array([place.get(speaker_of[utt], -1) for utt in utts], np.int64)
-    own, rank, best = _compare(Search(people), vectors[[row_of[utt] for utt in utts]], own_row)
-    known = own_row >= 0
+    known, tested = own_row >= 0, vectors[[row_of[utt] for utt in utts]]
+    search, own, rank, best = Search(people), np.empty(0), np.empty(0, np.int64), np.empty(0)
+    if known.any():
+        own, rank = search.rank(tested[known], own_row[known])
+    if not known.all():
+        best = search.find(tested[~known]).scores[:, 0]  # the very scores that search compares
     speakers = np.array([speaker_of[utt] for utt in utts])
     gone = [speaker_of[utt] for utt in speaker_of if utt in lost]
     gone_known = [speaker for speaker in gone if speaker in place]
     gone_strange = [speaker for speaker in gone if speaker not in place]
     return Probes(
-        np.append(own[known], np.full(len(gone_known), -np.inf)),
-        np.append(rank[known], np.full(len(gone_known), NO_RANK)).astype(np.int64),
+        np.append(own, np.full(len(gone_known), -np.inf)),
+        np.append(rank, np.full(len(gone_known), NO_RANK)).astype(np.int64),
         [*speakers[known].tolist(), *gone_known],
-        np.append(best[~known], np.full(len(gone_strange), np.inf)),
+        np.append(best, np.full(len(gone_strange), np.inf)),
         [*speakers[~known].tolist(), *gone_strange],
     )
 
@@ -113,15 +119,3 @@ def _check_probes(
             raise InputError("no x-vector", where=where, utt=utt, mend=mend)
     if not any(utt in row_of for utt in speaker_of):
         raise InputError("no probe has an x-vector", where=where)
-
-
-def _compare(search: Search, x: np.ndarray, own_row: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    # Score and rank of the person in row own_row [M] (-1: none), and the best of anybody, [M] each.
-    own, rank, best = np.full(len(x), -np.inf), np.full(len(x), NO_RANK), np.empty(len(x))
-    for begin, scores in search.scores(x):
-        part = slice(begin, begin + len(scores))
-        best[part] = scores.max(axis=1)
-        for row in np.flatnonzero(own_row[part] >= 0):
-            mine = scores[row, own_row[begin + row]]
-            own[begin + row], rank[begin + row] = mine, (scores[row] >= mine).sum()
-    return own, rank, best

@@ -19,8 +19,9 @@ import json
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,6 +72,30 @@ class Gallery:
             _commit(folder, space.fingerprint(), 0, 0, {VECTORS: 0, PEOPLE: 0})
         return Gallery(folder)
 
+    @staticmethod
+    def begin(
+        folder: str | Path,
+        space: Space,
+        spk2utt: Mapping[str, Sequence[str]],
+        utts: Sequence[str],
+        x: ArrayLike,
+    ) -> int:
+        """A new gallery with its first people (see ``enrol``): whole, or nothing is left behind."""
+        folder = Path(folder)
+        with (
+            _parents(folder),
+            TemporaryDirectory(prefix=f".{folder.name}.part.", dir=folder.parent) as beside,
+        ):
+            part = Path(beside) / folder.name
+            people = Gallery.create(part, space).enrol(spk2utt, utts, x)
+            try:
+                part.rename(folder)  # over an empty folder too
+            except OSError as error:
+                mend = "name another folder, or enrol again if it has just become a gallery"
+                raise InputError(f"there is something: {error.strerror}", where=folder, mend=mend) from error
+        sync_folder(folder.parent)
+        return people
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -85,7 +110,7 @@ class Gallery:
         before = len(self)
         with open(self.folder / PEOPLE, "rb") as handle:
             handle.seek(self._table_end)
-            lines = handle.read(ends[PEOPLE] - self._table_end).decode("utf-8").splitlines()
+            lines = self._lines(handle.read(ends[PEOPLE] - self._table_end))
         words = [line.split(" ") for line in lines]
         names = [one[0] for one in words]
         rest = len(_head(self.dim)) + 4 * self.dim
@@ -101,9 +126,15 @@ class Gallery:
 
     def utterances(self) -> dict[str, str]:
         """Every enrolled utterance and its person."""
-        with open(self.folder / PEOPLE, encoding="utf-8", newline="\n") as handle:
-            lines = handle.read(self._table_end).splitlines() if self._table_end else []
+        with open(self.folder / PEOPLE, "rb") as handle:
+            lines = self._lines(handle.read(self._table_end))
         return {utt: person for line in lines for person, *utts in [line.split(" ")] for utt in utts}
+
+    def _lines(self, table: bytes) -> list[str]:
+        try:
+            return table.decode("utf-8").removesuffix("\n").split("\n") if table else []
+        except UnicodeDecodeError as error:
+            raise InputError("not UTF-8", where=self.folder / PEOPLE, mend=_MEND) from error
 
     def vectors(self, first: int = 0) -> Iterator[Singles]:
         """Vectors of people ``first``... in order, [n, d] at a time; a damaged archive is an InputError."""
@@ -213,6 +244,20 @@ def _means(members: list[list[int]], x: np.ndarray) -> NDArray[np.float64]:
 def _commit(folder: Path, backend: str, people: int, dim: int, ends: Mapping[str, int]) -> None:
     record = {"version": VERSION, "backend": backend, "people": people, "dim": dim, "bytes": dict(ends)}
     write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
+
+
+@contextmanager
+def _parents(folder: Path) -> Iterator[None]:
+    # The folders above, taken away again where they were made for nothing.
+    missing = [one for one in folder.parents if not one.exists()]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for one in missing:
+            with suppress(OSError):  # somebody else uses it already
+                one.rmdir()
+        raise
 
 
 @contextmanager

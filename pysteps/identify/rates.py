@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,6 +118,8 @@ def judge(
     Each with a 95 % interval, null for one speaker, by a bootstrap over speakers (those enrolled and the
     strangers apart): a probe counts as often as its speaker was drawn. The gallery is not drawn.
     """
+    if replicates < 2:
+        raise InputError(f"--replicates {replicates}: no interval can be drawn", mend="at least 2")
     own, rank, best = np.asarray(probes.own), np.asarray(probes.rank), np.asarray(probes.best)
     known = _drawn(probes.speakers, replicates, seed, "enrolled")
     strange = _drawn(probes.strangers, replicates, seed, "strangers") if len(best) else known[:, :0]
@@ -130,7 +133,8 @@ def judge(
             dir_at_far(own, rank, best, far, weights=a, stranger_weights=b).dir
             for a, b in zip(known, strange, strict=True)
         ]
-        threshold = at.threshold if np.isfinite(at.threshold) else None  # JSON knows no infinity
+        finite = np.isfinite(at.threshold)  # JSON knows no infinity
+        threshold = _short(at.threshold, np.concatenate([own, best])) if finite else None
         dir_figures[f"{far:g}"] = {
             "dir": at.dir,
             "ci": _ends(drawn, known),
@@ -145,8 +149,30 @@ def judge(
         "strangers_probes": len(best),
         "strangers": len(set(probes.strangers)),
         "dropped_probes": int(np.isneginf(own).sum() + np.isposinf(best).sum()),
-        "caution": _caution(probes, fars),
+        "caution": [*_caution(probes, fars), *_unreachable(best, dir_figures)],
     }
+
+
+def _short(threshold: float, scores: Floats) -> float:
+    """A number of few digits at ``threshold`` or above that accepts and refuses the same ``scores``.
+
+    A little above, where there is room: a search with other neighbours may differ in a score's last bit.
+    """
+    above = scores[scores >= threshold]
+    next_ = float(above.min()) if len(above) else np.inf
+    room = min((next_ - threshold) / 2, 1e-6 * max(1.0, abs(threshold)))
+    least = Decimal(threshold + room)
+    for digits in range(4, 18):
+        rounded = float(least.quantize(Decimal(1).scaleb(-digits), ROUND_CEILING))
+        if threshold <= rounded <= next_ - room:
+            return rounded
+    return threshold
+
+
+def _unreachable(best: Floats, figures: dict[str, dict[str, Any]]) -> list[str]:
+    missed = [far for far, one in figures.items() if one["far"] > float(far) + 1e-9]
+    lost = f"{np.isposinf(best).sum()} dropped probes of strangers are false alarms at every threshold"
+    return [f"no threshold reaches a false-alarm rate of {' or '.join(missed)}: {lost}"] if missed else []
 
 
 def _caution(probes: Probes, fars: Sequence[float]) -> list[str]:
@@ -185,7 +211,9 @@ def as_text(figures: dict[str, Any]) -> str:
     for k, one in figures["top_k"].items():
         lines.append(f"{'top-' + k + ' accuracy':24s} {100 * one['rate']:7.2f}  {_between(one['ci']):16s}")
     for far, one in figures["dir_at_far"].items():
-        limit = "none" if one["threshold"] is None else f"{one['threshold']:.4f}"
+        limit = str(one["threshold"])
+        if one["threshold"] is None:  # everybody may be let in, or dropped strangers are too many
+            limit = "none" if one["far"] <= float(far) + 1e-9 else "unreached"
         name = f"DIR at FAR {100 * float(far):g} %"
         lines.append(f"{name:24s} {100 * one['dir']:7.2f}  {_between(one['ci']):16s} {limit:>10s}")
     lines.append(

@@ -17,6 +17,7 @@ _BLOCK = 65536  # people: a block's scores stay in the cache
 _TOGETHER = 64  # queries in one product
 _SPARE = 16  # candidates beyond those asked for, because float32 may swap neighbours
 _SCORES = 1 << 26  # scores held at a time when ranks are counted: 256 MB
+_DOUBT = 64 * float(np.finfo(np.float32).eps)  # of the lengths' product: what a sum of singles may be off
 
 
 class Found(NamedTuple):
@@ -108,13 +109,39 @@ class Search:
         return np.concatenate(taken)
 
     def scores(self, x: ArrayLike) -> Iterator[tuple[int, Singles]]:
-        """Scores of each x-vector of ``x`` [M, D] with everybody: (number of the first, [m, N]) at a time."""
+        """Scores of each x-vector of ``x`` [M, D] with everybody, in single precision.
+
+        (number of the first x-vector, [m, N]) at a time.
+        """
         self._refuse_empty()
-        queries = self.gallery.space.queries(x).astype(np.float32)
+        yield from self._scores(self.gallery.space.queries(x))
+
+    def _scores(self, queries: Floats) -> Iterator[tuple[int, Singles]]:
         together = max(1, min(len(queries), _SCORES // len(self)))
         for begin in range(0, len(queries), together):
-            part = queries[begin : begin + together]
+            part = queries[begin : begin + together].astype(np.float32)
             yield begin, np.concatenate([part @ block.T for block in self._blocks], axis=1)
+
+    def rank(self, x: ArrayLike, person: ArrayLike) -> tuple[Floats, Ints]:
+        """Where one ``person`` [M] (a row of the gallery) stands for each x-vector of ``x`` [M, D].
+
+        Returns its score, which is the one that ``find`` gives, and 1 + how many others score as high or
+        higher, [M] each. Single precision decides only where it can: who is near is scored again.
+        """
+        self._refuse_empty()
+        queries, own = self.gallery.space.queries(x), np.asarray(person, np.int64)
+        longest = max(float(np.linalg.norm(block, axis=1).max()) for block in self._blocks)
+        score, rank = np.empty(len(queries)), np.empty(len(queries), np.int64)
+        for begin, scores in self._scores(queries):
+            for row, single in enumerate(scores, begin):
+                query = queries[row]
+                mine = float((self._rows(own[row : row + 1]) * query).sum(axis=1)[0])
+                doubt = _DOUBT * longest * float(np.linalg.norm(query))
+                near = np.flatnonzero(np.abs(single - mine) <= doubt)
+                again = (self._rows(near) * query).sum(axis=1) if len(near) else np.empty(0)
+                score[row] = mine
+                rank[row] = (single > mine + doubt).sum() + (again >= mine).sum()
+        return score, rank
 
     def _refuse_empty(self) -> None:
         if not len(self):

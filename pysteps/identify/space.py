@@ -22,6 +22,7 @@ from ..backend.backend import Backend
 from ..backend.chain import Chain
 from ..backend.line import PldaWords
 from ..backend.plda import Plda
+from ..backend.ratio import enrolment, square_weights
 from ..formats.errors import InputError
 
 Singles = NDArray[np.float32]
@@ -84,12 +85,10 @@ class Space:
         rows = np.asarray(embedded, np.float64)
         if self.plda is None:
             return _unit(rows).astype(np.float32)
-        count = np.broadcast_to(np.asarray(examples, np.float64), (len(rows),))[:, None]
-        psi, rows = self.plda.psi, self.plda.project(rows, count[:, 0])
-        given, alone = 1 + psi / (count * psi + 1), 1 + psi
-        centre = count * psi / (count * psi + 1) * rows
-        term = -0.5 * (np.log(given) - np.log(alone) + centre**2 / given).sum(axis=1, keepdims=True)
-        return np.hstack([centre / given, term, -0.5 * (1 / given - 1 / alone)]).astype(np.float32)
+        count = np.broadcast_to(np.asarray(examples, np.float64), (len(rows),))
+        psi = self.plda.psi
+        factor, term = enrolment(psi, self.plda.project(rows, count), count)
+        return np.hstack([factor, term[:, None], square_weights(psi, count)]).astype(np.float32)
 
     def queries(self, x: ArrayLike) -> Floats:
         """Rows [M, E] of x-vectors [M, D]; a product with a person's row is the score."""

@@ -19,15 +19,19 @@ from ..formats.run import Run
 from .options import Chosen, help_text, parse, stage_number
 
 
-def _gpus(wanted: str) -> int:
+def _gpus(wanted: str, cmd: str) -> int:
     if wanted != "auto":
         return _whole("ngpu", wanted, 0)
-    if shutil.which("nvidia-smi") is None:
-        return 0
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return (
-        sum(line.startswith("GPU ") for line in listed.stdout.splitlines()) if listed.returncode == 0 else 0
-    )
+    count = 0
+    if shutil.which("nvidia-smi") is not None:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+        lines = listed.stdout.splitlines() if listed.returncode == 0 else []
+        count = sum(line.startswith("GPU ") for line in lines)
+    if cmd != "local":
+        who = f"{count} GPUs" if count else "no GPU, so training will run on CPUs"
+        mend = "--ngpu N says how many a node shall have, 0 for CPUs"
+        print(f"note: --ngpu auto looks at this machine, not at the cluster: {who}; {mend}", file=sys.stderr)
+    return count
 
 
 def _whole(name: str, text: str, least: int) -> int:
@@ -56,7 +60,7 @@ def _as_called(chosen: Chosen, root: Path) -> None:
 def _recipes(root: Path) -> None:
     from .resolve import VARIABLES, read_recipe
 
-    print(f"{'recipe':14s} {'hours':>8s} {'speakers':>8s}  {'licence':24s} expected EER; description")
+    print(f"{'recipe':14s} {'hours':>8s} {'speakers':>8s}  {'licence':24s} expected result; description")
     for script in sorted(root.glob("egs/*/recipe.sh")):
         say = {**VARIABLES, **read_recipe(script.parent)}
         print(
@@ -89,10 +93,9 @@ def _settings(run: Run, chosen: Chosen, stages: list[str]) -> dict[str, str]:
         "first": stages[0],
         "last": stages[-1],
         "fresh": " ".join(fresh),
-        "ignore": "1" if "ignore-disk" in chosen.flags else "",
-        "scratch": chosen.values.get("scratch", ""),
+        "next": next((stage for stage in stages if stage not in fresh), ""),
         "clean": ",".join(cleaning),
-        "restore": " ".join(f"{unit.stage}:{unit.name}" for unit in again),
+        "restore": "\n".join(f"{unit.stage}:{unit.name}" for unit in again),
     }
 
 
@@ -101,9 +104,11 @@ def _how(chosen: Chosen) -> dict[str, str]:
     return {
         "cmd": chosen.values.get("cmd", "local"),
         "nj": str(_whole("nj", chosen.values.get("nj", str(os.cpu_count() or 1)), 1)),
-        "ngpu": str(_gpus(chosen.values.get("ngpu", "auto"))),
+        "ngpu": str(_gpus(chosen.values.get("ngpu", "auto"), chosen.values.get("cmd", "local"))),
         "nodes": str(_nodes(chosen)),
         "force": "1" if "force" in chosen.flags else "",
+        "ignore": "1" if "ignore-disk" in chosen.flags else "",
+        "scratch": chosen.values.get("scratch", ""),
     }
 
 

@@ -30,6 +30,7 @@ from ..score.options import ScoreOptions
 from ..train.options import TrainOptions
 from ..vad.options import VadOptions
 from .options import Chosen, nearest
+from .resume import kept
 
 OPTIONS = {
     "prepare": PrepareOptions,
@@ -151,6 +152,30 @@ def _check_setting(name: str) -> tuple[str, str]:
     return stage, key
 
 
+def _by_stage(settings: list[tuple[str, str]]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {stage: {} for stage in OPTIONS}
+    for option, value in settings:
+        stage, key = _check_setting(option)
+        found[stage][key] = value
+    return found
+
+
+def _options(
+    confs: Mapping[str, Mapping[str, Any]], present: list[str], settings: Mapping[str, dict[str, str]]
+) -> dict[str, dict[str, Any]]:
+    # Of every stage, typed, in order: what is inherited comes from an earlier one.
+    options: dict[str, dict[str, Any]] = {}
+    for stage in present:
+        fresh = {field.name for field in fields(OPTIONS[stage])}  # a run.json may be of an older version
+        conf = {key: value for key, value in confs.get(stage, {}).items() if key in fresh}
+        for option, source in INHERITED.items():
+            above, key = source.split(".")
+            if option.startswith(f"{stage}."):
+                conf[option.split(".")[1]] = options[above][key]
+        options[stage] = _typed(stage, conf, settings[stage])
+    return options
+
+
 def _typed(stage: str, values: dict[str, Any], settings: dict[str, str]) -> dict[str, Any]:
     # jsonargparse gives every value its field's type, or says why it cannot.
     parser = ArgumentParser(exit_on_error=False)
@@ -203,38 +228,33 @@ def resolve(root: Path, chosen: Chosen) -> Run:
     name = chosen.values.get("recipe", "mini")
     folder = Path("egs") / name
     recipe = read_recipe(root / folder)
-    settings: dict[str, dict[str, str]] = {stage: {} for stage in OPTIONS}
-    for option, value in _settings(chosen, recipe, folder / "recipe.sh"):
-        stage, key = _check_setting(option)
-        settings[stage][key] = value
+    settings = _by_stage(_settings(chosen, recipe, folder / "recipe.sh"))
     named = {**CONF, **recipe, **chosen.confs}
     asked = {*chosen.confs, *(stage for stage, values in settings.items() if values)}
     present = _present(recipe, asked, folder / "recipe.sh")
     names = {stage: named.get(stage, "default") for stage in present if stage != "prepare"}
-    options: dict[str, dict[str, Any]] = {}
-    for stage in present:
-        conf = (
-            {}
-            if stage == "prepare"
-            else read_conf([root / folder / "conf", root / "conf"], stage, names[stage])
-        )
-        for option, source in INHERITED.items():
-            above, key = source.split(".")
-            if option.startswith(f"{stage}."):
-                conf[option.split(".")[1]] = options[above][key]
-        options[stage] = _typed(stage, conf, settings[stage])
-    _check_together(options)
-    options["models"]["feature_dim"] = FeaturesOptions(**options["features"]).dim
+    folders = [root / folder / "conf", root / "conf"]
+    options = _options({stage: read_conf(folders, stage, names[stage]) for stage in names}, present, settings)
     tag = chosen.values.get("tag") or f"{names['models']}_{names['features']}_{names['train']}"
     if "/" in tag or tag in (".", "..", "egs"):
         raise InputError(f"--tag {tag} is no folder name")
-    variables = {**VARIABLES, **recipe}
+    variables, work = {**VARIABLES, **recipe}, chosen.values.get("work", str(folder))
+    before = kept(root / work / "exp" / tag / "run.json", name, chosen, present)
+    if before.options:
+        names |= before.names
+        others = [stage for stage in names if stage not in before.options]
+        confs = {stage: read_conf(folders, stage, names[stage]) for stage in others}
+        now = {**settings, **{stage: _by_stage(chosen.settings)[stage] for stage in before.options}}
+        plain, options = options, _options({**confs, **before.options}, present, now)
+        before.say(options, plain)
+    _check_together(options)
+    options["models"]["feature_dim"] = FeaturesOptions(**options["features"]).dim
     _check_prepare(root, variables["prepare"] or name, folder / "recipe.sh")
     run = Run(
         recipe=name,
-        corpus=chosen.values.get("corpus", variables["corpus"]),
+        corpus=chosen.values.get("corpus", before.corpus or variables["corpus"]),
         prepare=variables["prepare"] or name,
-        work=chosen.values.get("work", str(folder)),
+        work=work,
         tag=tag,
         egs_tag=f"{names['egs']}_{names['features']}_{names['vad']}",
         train_set=variables["train_set"],

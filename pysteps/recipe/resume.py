@@ -1,0 +1,67 @@
+"""What a run that begins behind stage 0, or ends before the last one, takes over from exp/TAG/run.json.
+
+The options of stages that do not run now say how what lies there was made: the recipe's own would be wrong
+wherever it was made with others, and would forget them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..formats.errors import InputError
+from ..formats.names import MORE, STAGES
+from ..formats.run import Run
+from .options import Chosen, stage_number
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Names of conf files and options of the stages that do not run, as the work folder's run has them."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    corpus: str = ""
+    where: Path = Path()
+
+    def say(self, options: Mapping[str, Mapping[str, Any]], plain: Mapping[str, Mapping[str, Any]]) -> None:
+        """One line on standard error: ``options`` that the recipe alone (``plain``) would have otherwise."""
+        said = [
+            f"--{stage}.{key} {value}"
+            for stage in self.options
+            for key, value in options.get(stage, {}).items()
+            if plain.get(stage, {}).get(key) != value
+        ]
+        if said:
+            print(f"taken over from {self.where}: {' '.join(said)}", file=sys.stderr)
+
+
+def kept(path: Path, recipe: str, chosen: Chosen, known: Iterable[str]) -> Kept:
+    """What ``path`` (a run.json) says of the stages that ``chosen`` leaves alone; nothing without one.
+
+    ``known``: the stages that have options. A conf file that the command line names stands for itself.
+    """
+    order = [*STAGES, *MORE]
+    first = stage_number(chosen.values.get("stage", order[0]), order)
+    last = stage_number(chosen.values.get("stop-stage", order[-1]), order)
+    idle = {*order[:first], *order[last + 1 :]}
+    if "train" in idle:
+        idle.add("models")  # the network is that of training
+    if not idle or not path.is_file():
+        return Kept()
+    try:
+        before = Run.load(path)
+    except InputError:  # of another version: run.sh is about to replace it
+        return Kept()
+    if before.recipe != recipe:
+        return Kept()
+    stages = [one for one in known if one in idle and one in before.options and one not in chosen.confs]
+    return Kept(
+        {stage: before.names[stage] for stage in stages if stage in before.names},
+        {stage: before.options[stage] for stage in stages},
+        before.corpus if "prepare" in idle else "",
+        path,
+    )
