@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Thread
 
 import kaldiio
 import numpy as np
@@ -237,10 +238,13 @@ def test_a_job_of_an_older_plan_adds_nothing_to_a_newer_one(tmp_path: Path) -> N
     shards.plan(old, ["a"], 1)
 
     def work(unit: Unit, number: int, utts: list[str]) -> dict[str, dict[str, str]]:
-        shards.plan(new, ["a"], 1)  # while the old job is at work, a restart plans something else
+        restart = Thread(target=shards.plan, args=(new, ["a"], 1))  # plans something else meanwhile
+        restart.start()
+        restart.join()
         return {"table": {"a": "old"}}
 
-    shards.run([(old, 1)], work, "old")
+    with pytest.raises(InputError, match="planned anew while this job did it"):
+        shards.run([(old, 1)], work, "old")
     assert shards.pending(new) == [1]
     with pytest.raises(InputError, match="planned for other options"):
         shards.gather(old, ["table"])

@@ -110,6 +110,10 @@ DIFFERENCES = {
 }
 
 
+DER = {"der": 16.42, "der_ci": [9.5, 24.1], "missed": 0.0, "false_alarm": 0.3, "confusion": 16.1, "jer": 34.3}
+DER |= {"jer_ci": [23.7, 45.4], "speakers_found": 45, "speakers_reference": 48}
+
+
 def results(rng):
     """Three back ends on two lists, names as long as real ones, and every optional picture."""
     label = np.arange(600) < 200
@@ -143,6 +147,10 @@ def results(rng):
         "calibration": {names[1]: {"plda": calibration_curve(scores, label)}},
         "plane": {"xy": rng.normal(size=(240, 2)).tolist(), "of": 240, "labels": labels},
         "confusions": {"speakers": confusion(speakers, speakers[1:] + speakers[:1])},
+        "diarization": {
+            "method": "vbx",
+            "sets": {"conversations-of-evaluation-speakers": {"recordings": 24, "rates": {"all": DER}}},
+        },
     }
 
 
@@ -210,7 +218,7 @@ def test_the_browser_asks_nobody_and_complains_of_nothing(opened):
 def test_the_links_lead_somewhere(opened):
     browser, _ = opened
     lost = "[...document.querySelectorAll('a')].filter(a => !document.querySelector(a.getAttribute('href')))"
-    assert browser.ask("document.querySelectorAll('nav a').length") == 8
+    assert browser.ask("document.querySelectorAll('nav a').length") == 11
     assert browser.ask(f"{lost}.length") == 0
 
 

@@ -10,6 +10,8 @@ import pytest
 from pysteps.formats.errors import InputError
 from pysteps.report import render, render_comparison, result_rows, update_results
 from pysteps.report.rows import HEADER
+from pysteps.report.tables import list_table
+from pysteps.report.turns import diarization_table
 
 FIGURES = {
     "eer": 7.654,
@@ -145,3 +147,38 @@ def test_back_ends_stand_against_the_first_and_nothing_else(tmp_path):
     assert "7.77" not in text and "other − plda" not in text
     render({"trials": {"eval": {"mine": part["mine"]}}}, {}, [], tmp_path / "report.html")
     assert "Against" not in (tmp_path / "report.html").read_text()
+
+
+def _beliefs(**figures):
+    found = {"min_dcf": {}, "targets": 5, "nontargets": 9, **figures}
+    return list_table("eval", {"plda": found}, {"plda": "#000"})["beliefs"]
+
+
+def test_a_calibration_that_misleads_is_called_worse_than_no_system():
+    act = {"0.01": 0.99, "0.05": 1.0, "0.001": 1.32}
+    assert _beliefs(calibrated=True, cllr=0.7, act_dcf=dict.fromkeys(act, 0.8)) == []
+    (said,) = _beliefs(calibrated=True, cllr=1.04, act_dcf=act)
+    assert "worse here than no system, which has 1 (Cllr 1.04, actDCF 1.32 at p = 0.001)" in said
+    assert said.endswith("their calibration does not fit these trials.")
+
+
+def test_raw_scores_that_stand_as_likelihood_ratios_are_told():
+    first, second = _beliefs(calibrated=False, cllr=3.0, act_dcf={"0.01": 0.5})
+    assert first.startswith("Nothing calibrated plda")
+    assert "(Cllr 3.00)" in second and second.endswith("they are not calibrated.")
+    assert _beliefs(calibrated=False, cllr=None, act_dcf=None) == []  # cosines
+
+
+def test_diarization_says_how_it_was_judged_and_what_has_no_rates():
+    rates = {"all": {"der": 8.0}, "collar": 0.25, "skip_overlap": False, "notes": ["3 recordings: rough"]}
+    sets = {"dev": {"rates": rates}, "eval": {"rates": None, "why": "rttm is missing"}}
+    found = diarization_table({"method": "vbx", "threshold": {"tuned": False, "why": "no dev"}, "sets": sets})
+    assert [row.get("der") for row in found["rows"]] == [8.0, None]
+    assert found["said"] == [
+        "In the DER 0.25 s before and behind each border of a turn do not count. Speech of several at once "
+        "counts: the system names one, and misses the others.",
+        "No threshold was tuned: no dev.",
+        "dev: 3 recordings: rough.",
+        "eval: no error rates: rttm is missing.",
+    ]
+    assert diarization_table(None) is None

@@ -13,7 +13,8 @@ import pytest
 from pysteps.formats.errors import InputError
 from pysteps.metrics import replicate
 from pysteps.score import commands, read_scores, read_trials
-from pysteps.score.evaluate import condition_values, cost_of, evaluate
+from pysteps.score.conditions import condition_values
+from pysteps.score.evaluate import cost_of, evaluate
 
 
 def _run(capsys, *words: object) -> dict:

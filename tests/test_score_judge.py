@@ -11,6 +11,7 @@ from pysteps.backend import fit_plda
 from pysteps.formats.errors import InputError
 from pysteps.metrics import eer
 from pysteps.score import Trials, compare, cosine_scores, judge, plda_scores
+from tests.literal import plda_ratio
 
 RANDOM = np.random.default_rng(0)
 IDS = [f"s{number % 8}-{number}" for number in range(40)]
@@ -62,7 +63,7 @@ def test_plda_scores_are_the_ratio_of_each_row(normalise):
     pairs = np.array([(a, b) for a in range(6) for b in range(9)])
     got = plda_scores(plda, enrol, test, pairs, examples=examples, normalise=normalise)
     one, two = plda.project(enrol, examples, normalise), plda.project(test, 1, normalise)
-    expected = plda.log_likelihood_ratio(one[pairs[:, 0]], np.array(examples)[pairs[:, 0]], two[pairs[:, 1]])
+    expected = plda_ratio(plda.psi, one[pairs[:, 0]], np.array(examples)[pairs[:, 0]], two[pairs[:, 1]])
     np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-10)
 
 

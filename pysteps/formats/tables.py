@@ -9,19 +9,44 @@ import operator
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from .atomic import replacing
 from .errors import InputError
 
 _BLOCK = 1 << 22  # bytes
 _PRINTED = bytes(range(33, 127))  # what words of plain ASCII consist of
+_GZIP = b"\x1f\x8b"
+_MARK = b"\xef\xbb\xbf"  # UTF-8's byte-order mark, which some editors put at a file's start
+_TO_UTF8 = "convert the file to UTF-8, e.g. with iconv"
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """The bytes of a plain or gzipped file (told by its first bytes), behind a byte-order mark.
+
+    InputError, also for what is read in the block: a file that cannot be read, and broken gzip.
+    """
+    try:
+        with open(path, "rb") as raw:
+            packed = raw.read(2) == _GZIP
+            raw.seek(0)
+            handle = io.BufferedReader(gzip.open(raw)) if packed else raw  # type: ignore[type-var]
+            handle.seek(len(_MARK) if handle.peek(len(_MARK)).startswith(_MARK) else 0)
+            yield handle
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"broken gzip: {error}", where=path, mend="copy the file again") from error
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=path) from error
 
 
 def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str]]:
-    """Yield (line number from 1, key, value) of a table; the value may be empty.
+    """Yield (line number from 1, key, value) of a plain or gzipped table; the value may be empty.
 
-    Raises InputError for a missing file, an empty line, a key without a name or bytes that are no UTF-8.
+    Raises InputError for a missing file, an empty line, a key without a name, bytes that are no UTF-8 and
+    an archive in a table's place.
     """
     path = Path(path)
     if not path.is_file():
@@ -30,7 +55,10 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str]]:
         )
     number = 0
     try:
-        with open(path, encoding="utf-8", newline="\n") as handle:
+        with opened(path) as binary, io.TextIOWrapper(binary, "utf-8", newline="\n") as handle:
+            if b" \0B" in bytes(binary.peek(1)).partition(b"\n")[0]:  # type: ignore[attr-defined]
+                mend = "give the .scp beside it; Kaldi's copy-vector ark:X.ark ark,scp:Y.ark,Y.scp writes one"
+                raise InputError("an archive (.ark) where a table should stand", where=path, mend=mend)
             for number, line in enumerate(handle, 1):  # noqa: B007 - the number names a bad line below
                 text = line.rstrip("\r\n")
                 key, _, value = text.replace("\t", " ").partition(" ")
@@ -38,9 +66,7 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str]]:
                     raise InputError("empty line or empty key", where=path, line=number, mend="remove it")
                 yield number, key, value.strip()
     except UnicodeDecodeError as error:
-        raise InputError(
-            "not UTF-8", where=path, line=number + 1, mend="convert the file to UTF-8"
-        ) from error
+        raise InputError("not UTF-8", where=path, line=number + 1, mend=_TO_UTF8) from error
 
 
 def read_table(path: str | os.PathLike[str], *, values: bool = True) -> dict[str, str]:
@@ -92,23 +118,15 @@ def read_words(path: str | os.PathLike[str], count: int) -> Iterator[tuple[int, 
     """
     number = 0
     try:
-        with open(path, "rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            binary = gzip.open(raw) if packed else raw
-            with io.TextIOWrapper(binary, encoding="utf-8", newline="\n") as text:
-                for number, line in enumerate(text, 1):  # noqa: B007 - names a bad line below
-                    words = line.split()
-                    if len(words) != count:
-                        said = f"{len(words)} words where {count} should stand"
-                        raise InputError(said, where=path, line=number)
-                    yield number, words
+        with opened(path) as binary, io.TextIOWrapper(binary, "utf-8", newline="\n") as text:
+            for number, line in enumerate(text, 1):  # noqa: B007 - names a bad line below
+                words = line.split()
+                if len(words) != count:
+                    said = f"{len(words)} words where {count} should stand"
+                    raise InputError(said, where=path, line=number)
+                yield number, words
     except UnicodeDecodeError as error:
-        raise InputError("not UTF-8", where=path, line=number + 1) from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"broken gzip: {error}", where=path, line=number + 1) from error
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=path) from error
+        raise InputError("not UTF-8", where=path, line=number + 1, mend=_TO_UTF8) from error
 
 
 def is_sorted(keys: Iterable[str]) -> bool:

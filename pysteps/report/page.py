@@ -21,6 +21,7 @@ from .sections import (
     tsne_section,
 )
 from .tables import flat, list_table, ordered, point_name, seconds_table
+from .turns import diarization_table
 
 
 def render(
@@ -35,6 +36,7 @@ def render(
     calibration: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
     plane: Mapping[str, Any] | None = None,
     confusions: Mapping[str, Mapping[str, Any]] | None = None,
+    diarization: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``out`` (report.html) and det.png beside it, each whole or not at all.
 
@@ -46,7 +48,8 @@ def render(
     loss, accuracy, valid_loss, valid_accuracy, dev_eer, lr, margin. ``caution``: what the corpus cannot
     show, in a sentence. What follows may be missing, and its pictures with it: ``histograms`` {NAME:
     {BACKEND: score_histogram(...)}}; ``calibration`` {NAME: {BACKEND: calibration_curve(...)}}, of back
-    ends whose scores are log likelihood ratios; ``plane``: tsne(...); ``confusions`` {what: confusion(...)}.
+    ends whose scores are log likelihood ratios; ``plane``: tsne(...); ``confusions`` {what: confusion(...)};
+    ``diarization``: the results.json of stage diarize.
     """
     out = Path(out)
     trials = {name: ordered(part) for name, part in (results.get("trials") or {}).items()}
@@ -70,6 +73,7 @@ def render(
         model=flat(results.get("model")),
         lists=[list_table(name, part, colours) for name, part in trials.items()],
         sections=[section for section in sections if section],
+        diarization=diarization_table(diarization),
         dropped=flat(results.get("dropped")),
         seconds=seconds_table(results.get("seconds") or {}),
     )

@@ -154,6 +154,8 @@ def training_section(curves: Sequence[Mapping[str, Any]]) -> Section | None:
         "What happened in training, an epoch being one round through the training data. Held-out curves "
         "are of chunks that the network does not learn from; when theirs turns up while training's goes "
         "on down, the network learns its training data by heart. A margin that grows makes the task "
-        "harder, so the loss may rise. Development speakers are neither training nor test speakers."
+        "harder, so the loss may rise; the held-out loss is worked out without margin, and may therefore "
+        "lie below training's: compare the shapes, not the heights. Development speakers are neither "
+        "training nor test speakers."
     )
     return _section("training", "Training", text, [("", images)])

@@ -8,7 +8,7 @@ from typing import Any
 _ORDER = {"plda": 0, "cosine": 1, "baseline": 9}
 _POINTS = ("0.01", "0.05", "0.001")
 FEW_SPEAKERS = 30
-_STAGES = "prepare audio vad augment features egs train extract backend score".split()
+_STAGES = "prepare audio vad augment features egs train extract backend score diarize".split()
 
 
 def ordered(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,7 +50,8 @@ def list_table(name: str, part: Mapping[str, Any], colours: Mapping[str, str]) -
         "act_points": points(rows, "act_dcf"),
         "short": _short(rows),
         "sentences": _sentences(rows),
-        "conditions": _conditions(part),
+        "beliefs": _beliefs(rows),
+        "conditions": _conditions(part, colours),
         "against": _against(rows),
     }
 
@@ -106,6 +107,23 @@ def _sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def _beliefs(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What to doubt of scores that are judged as likelihood ratios, in plain words."""
+    said = []
+    for row in rows:
+        name, raw = row["backend"], row.get("calibrated") is False and row.get("cllr") is not None
+        if raw:
+            said.append(f"Nothing calibrated {name}: its scores are judged as likelihood ratios as they are.")
+        over = [f"Cllr {row['cllr']:.2f}"] if (row.get("cllr") or 0) > 1 else []
+        act = row.get("act_dcf") or {}
+        over += [f"actDCF {act[p]:.2f} at {point_name(p)}" for p in points([row], "act_dcf") if act[p] > 1]
+        if over:
+            blame = "they are not calibrated" if raw else "their calibration does not fit these trials"
+            bad = ", ".join(over)
+            said.append(f"{name} is worse here than no system, which has 1 ({bad}): {blame}.")
+    return said
+
+
 def verdict(ends: Sequence[float], other: str) -> str:
     """What the interval of a difference to ``other`` allows to say."""
     low, high = ends
@@ -116,20 +134,35 @@ def verdict(ends: Sequence[float], other: str) -> str:
     return f"cannot be told from {other}'s: the interval of the difference holds zero"
 
 
-def _conditions(part: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A table a condition: {name, point, rows}, a row a value and back end."""
+def _conditions(part: Mapping[str, Any], colours: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A table a condition: {"name", "columns", "rows", "said"}, a row a back end, a column a class.
+
+    A cell is the class's figures, or None. "said": what to doubt of classes, and those that have no EER.
+    """
     names = dict.fromkeys(name for figures in part.values() for name in figures.get("conditions") or {})
     tables = []
     for name in names:
-        rows: list[dict[str, Any]] = [
-            {**row, "backend": key, "value": value}
-            for key, figures in part.items()
-            for value, row in (figures.get("conditions") or {}).get(name, {}).items()
+        found = {key: (figures.get("conditions") or {}).get(name, {}) for key, figures in part.items()}
+        first: dict[str, Any] = {}
+        for values in found.values():
+            first = {**values, **first}
+        shown = [value for value in sorted(first) if first[value].get("eer") is not None]
+        columns = [{"name": value, **first[value]} for value in shown]
+        rows = [
+            {"backend": key, "colour": colours[key], "cells": [values.get(value) for value in shown]}
+            for key, values in found.items()
+            if values
         ]
-        values = list(dict.fromkeys(row["value"] for row in rows))
-        rows.sort(key=lambda row: values.index(row["value"]))
-        tables.append({"name": name, "point": next(iter(points(rows, "min_dcf")), None), "rows": rows})
+        said = [_class_note(value, first[value]) for value in sorted(first)]
+        tables.append({"name": name, "columns": columns, "rows": rows, "said": [*filter(None, said)]})
     return tables
+
+
+def _class_note(name: str, figures: Mapping[str, Any]) -> str:
+    if figures.get("eer") is not None:
+        return f"{name}: {figures['note']}." if figures.get("note") else ""
+    trials = f"{figures.get('targets', 0)} + {figures.get('nontargets', 0)} trials"
+    return f"{name} ({trials}): {figures.get('note') or 'no error rates'}."
 
 
 def flat(value: Any, name: str = "") -> list[tuple[str, str]]:

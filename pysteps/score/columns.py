@@ -23,6 +23,8 @@ Ints = NDArray[np.int32]
 T = TypeVar("T", bound=np.generic)
 _BLOCK = 1 << 20  # bytes: the block and what is made of it stay in the cache
 _PAD = 64
+_MARK = b"\xef\xbb\xbf"  # UTF-8's byte-order mark, which some editors put at a file's start
+_TO_UTF8 = "convert the file to UTF-8, e.g. with iconv"
 _KEEP = np.array([(1 << 8 * size) - 1 for size in range(8)] + [2**64 - 1], np.uint64)
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93))
 _HALF = np.uint64(32)
@@ -50,7 +52,7 @@ class Block:
         try:
             return self.text[begin : begin + self.size[row, column]].decode()
         except UnicodeDecodeError as error:
-            raise InputError("not UTF-8", where=self.path, line=self.line + row) from error
+            raise InputError("not UTF-8", where=self.path, line=self.line + row, mend=_TO_UTF8) from error
 
     def some(self, rows: NDArray[np.int64], column: int) -> list[str]:
         """The words of a column in ``rows``."""
@@ -198,6 +200,8 @@ def _lines(path: Path) -> Iterator[bytes]:
         raw.seek(0)
         handle: IO[bytes] = gzip.open(raw) if packed else raw  # type: ignore[assignment]
         rest: list[bytes] = []
+        start = handle.read(len(_MARK))
+        rest.append(b"" if start == _MARK else start)
         while piece := handle.read(_BLOCK):
             cut = piece.rfind(b"\n") + 1
             if cut:
@@ -240,7 +244,7 @@ def read_blocks(path: str | Path) -> Iterator[Block]:
         for text in _lines(path):
             words = _words(text) or _words(_tidy(text, path, line))
             if words is None:
-                raise InputError("control characters among the words", where=path, line=line)
+                raise InputError("control characters among the words", where=path, line=line, mend=_TO_UTF8)
             yield Block(path, line, *words)
             line += len(words[1])
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

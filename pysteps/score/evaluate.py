@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..formats.errors import InputError
-from ..formats.tables import read_table
 from ..metrics import Sweep, act_dcf, cllr, interval, replicate, sweep_trials
 from ..metrics.detection import check_scores, cost_weights
 from ..metrics.intervals import Cost, Replicates
@@ -50,6 +48,15 @@ def look_like_cosines(scores: NDArray[np.float64]) -> bool:
     return bool(len(known) == 0 or np.abs(known).max() <= 1 + 1e-6)
 
 
+def check_bootstrap(replicates: int, seed: int) -> None:
+    """InputError unless a bootstrap can be drawn so: two replicates at least, a seed from 0 on."""
+    if replicates < 2:
+        mend = "200 do for a first look; without utt2spk there are no intervals"
+        raise InputError(f"{replicates} bootstrap replicates: an interval needs two at least", mend=mend)
+    if seed < 0:
+        raise InputError(f"a seed of {seed}: it must be 0 or above")
+
+
 class Judged(NamedTuple):
     """``figures`` for JSON, and the bootstrap behind their intervals: None without speakers."""
 
@@ -76,8 +83,9 @@ def judged(
     are not divided by the better of "accept all" and "reject all". ``ties``: see sweep_trials; intervals
     keep ties together. What was not asked for is null; Cllr is null (infinite) with dropped trials.
     """
+    check_bootstrap(replicates, seed)
     out: dict[str, Any] = {
-        "dropped_trials": _dropped(scores, is_target),
+        "dropped_trials": dropped_trials(scores, is_target),
         **_uncalibrated(sweep_trials(scores, is_target, ties=ties, infinite=True), costs, raw),
         **_calibrated(scores, is_target, costs, raw, likelihood_ratios),
         "targets": int(is_target.sum()),
@@ -114,8 +122,8 @@ def number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _dropped(scores: NDArray[np.float64], is_target: NDArray[np.bool_]) -> int:
-    # An infinite score is the mark of a dropped trial only where it is wrong.
+def dropped_trials(scores: NDArray[np.float64], is_target: NDArray[np.bool_]) -> int:
+    """How many ``scores`` [N] are infinite and wrong, as of dropped utterances; InputError where right."""
     check_scores(scores, "trial", infinite=True)
     infinite = np.isinf(scores)
     sure = infinite & ((scores > 0) == is_target)
@@ -177,25 +185,22 @@ def evaluate(
     scores: NDArray[np.float64],
     *,
     utt2spk: Mapping[str, str] | None = None,
+    where: object = "utt2spk",
     likelihood_ratios: bool | None = None,
     conditions: Mapping[str, NDArray[np.str_]] | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """``figures`` (and its ``options``) of ``trials``, and of each value of ``conditions`` {name: [N]}.
 
-    ``utt2spk`` knows every id (a speaker's own name, too) and gives intervals. ``likelihood_ratios``: None
-    decides by look_like_cosines. ``notes`` say what to doubt.
+    ``utt2spk`` (of the file ``where``) knows every id (a speaker's own name, too) and gives intervals.
+    ``likelihood_ratios``: None decides by look_like_cosines. ``notes`` say what to doubt.
     """
-    from .judge import speaker_codes
-
-    speakers = None if utt2spk is None else speaker_codes(trials, with_speakers(trials, utt2spk))
+    speakers = None if utt2spk is None else speakers_of(trials, utt2spk, where)
     if likelihood_ratios is None:
         likelihood_ratios = not look_like_cosines(scores)
     options |= {"likelihood_ratios": likelihood_ratios}
     out = figures(scores, trials.is_target, speakers=speakers, **options)
-    notes = []
-    if not likelihood_ratios:
-        notes.append("no actDCF and Cllr: the scores are not taken as log likelihood ratios (--llr yes)")
+    notes = ratio_notes(out, scores, likelihood_ratios)
     if out["speakers"] is not None and out["speakers"] < FEW:
         notes.append(f"{out['speakers']} speakers: below {FEW} the intervals are rough")
     if out["dropped_trials"]:
@@ -230,53 +235,39 @@ def _by_value(
     return out
 
 
+def ratio_notes(found: Mapping[str, Any], scores: NDArray[np.float64], likelihood_ratios: bool) -> list[str]:
+    """What to doubt of scores that are, or are not, taken as log likelihood ratios, with their figures."""
+    if not likelihood_ratios:
+        return ["no actDCF and Cllr: the scores are not taken as log likelihood ratios (--llr yes)"]
+    if look_like_cosines(scores):
+        return ["all scores lie in [-1, 1]: they look like cosines, and are no log likelihood ratios then"]
+    # With --raw a cost of 1 is no bound: Cllr's is.
+    over = [f"actDCF({cost})" for cost, value in (found["act_dcf"] or {}).items() if value > 1]
+    over += ["Cllr"] if (found["cllr"] or 0) > 1 else []
+    if not over:
+        return []
+    said = f"{', '.join(over)} above 1: worse than no system. Raw PLDA and normalised scores are no"
+    return [f"{said} calibrated likelihood ratios: calibrate them, or say --llr no"]
+
+
+def speakers_of(
+    trials: Trials, utt2spk: Mapping[str, str], where: object = "utt2spk"
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """speaker_codes of ``trials``; ids that are no speakers' own names and not in ``utt2spk`` are named."""
+    from .judge import speaker_codes
+
+    known = with_speakers(trials, utt2spk)
+    ids = dict.fromkeys((*trials.enrol_ids, *trials.test_ids))
+    lost = [one for one in ids if one not in known]
+    if lost:
+        some = " ".join(lost[:3]) + (" ..." if len(lost) > 3 else "")
+        said = f"{len(lost)} of the {len(ids)} ids of {trials.source} have no speaker here: {some}"
+        raise InputError(said, where=where, mend="add a line UTTERANCE SPEAKER for each")
+    return speaker_codes(trials, known)
+
+
 def with_speakers(trials: Trials, utt2spk: Mapping[str, str]) -> dict[str, str]:
     """``utt2spk`` with the ids of trials that are speakers' own names (enrolment by speaker)."""
     people = set(utt2spk.values())
     own = {one: one for one in (*trials.enrol_ids, *trials.test_ids) if one not in utt2spk and one in people}
     return {**utt2spk, **own}
-
-
-def condition_values(
-    trials: Trials, path: Path, utt2spk: Mapping[str, str] | None, *, most: int = 8
-) -> NDArray[np.str_]:
-    """[N] what a table of utterances or speakers (utt2LABEL, utt2dur, spk2gender) says of each trial.
-
-    Labels: ``f`` where both sides have it, ``f-m`` where they differ; with more than ``most`` different
-    ones ``same`` and ``different``. Numbers: three classes with equally many trials, by the lesser side.
-    """
-    table, people = read_table(path), utt2spk or {}
-    sides = []
-    for ids, rows in ((trials.enrol_ids, trials.enrol), (trials.test_ids, trials.test)):
-        found = [table.get(one) or table.get(people.get(one, one)) for one in ids]
-        if None in found:
-            missing = ids[found.index(None)]
-            raise InputError(f"{found.count(None)} ids have no line, the first: {missing}", where=path)
-        sides.append((found, rows))
-    words = sorted({str(word) for found, _ in sides for word in found})
-    if len(words) > most:
-        numbers = _numbers(sides)
-        if numbers is not None:
-            return _thirds(numbers)
-    place = {word: code for code, word in enumerate(words)}
-    one, two = (np.array([place[str(word)] for word in found])[rows] for found, rows in sides)
-    if len(words) > most:
-        return np.where(one == two, "same", "different")
-    lesser, greater = np.minimum(one, two), np.maximum(one, two)
-    names = np.array([[a if a == b else f"{a}-{b}" for b in words] for a in words])
-    return names[lesser, greater]
-
-
-def _numbers(sides: list[tuple[list[str | None], Any]]) -> NDArray[np.float64] | None:
-    # The lesser number of each trial's two sides, None where the words are no numbers.
-    try:
-        one, two = (np.array([float(str(word)) for word in found])[rows] for found, rows in sides)
-    except ValueError:
-        return None
-    return np.minimum(one, two)
-
-
-def _thirds(values: NDArray[np.float64]) -> NDArray[np.str_]:
-    low, high = (float(edge) for edge in np.quantile(values, (1 / 3, 2 / 3)))
-    names = np.array([f"1: below {low:.4g}", f"2: {low:.4g} to {high:.4g}", f"3: {high:.4g} and above"])
-    return names[(values >= low).astype(int) + (values >= high)]

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..formats.errors import InputError
 from ..formats.records import read_json
 from ..formats.run import Run
-from .evaluate import FEW, Judged, Speakers, judged
+from .evaluate import FEW, Judged, Speakers, check_bootstrap, judged
 from .judge import speaker_codes
+from .labels import labels
 from .paired import differences, with_ratios
 from .trials import Trials, read_scores, read_trials
 
 Systems = dict[str, tuple[Path, str]]  # shown name -> (experiment, back end)
+
+
+class Compared(NamedTuple):
+    """``found`` for JSON, and where each system of each list of trials lies."""
+
+    found: dict[str, Any]
+    places: dict[str, Systems]
 
 
 def row_of(folder: Path) -> dict[str, Any]:
@@ -34,24 +42,21 @@ def compare_experiments(
     lists: Sequence[str] = (),
     replicates: int = 1000,
     seed: int = 0,
-) -> dict[str, Any]:
-    """``folders`` (exp/TAG each) on the lists of trials that they share.
+) -> Compared:
+    """``folders`` (exp/TAG each, called by TAG, or more of the path) on the lists of trials that they share.
 
     Per list: every back end's figures, and the differences of its figures to the reference's with 95 %
     intervals, the same speakers drawn for both (paired.differences). The reference of a list is the first of
     ``systems``, or else the back end with the lowest EER, but for the baseline, of ``against`` (or of the
     first folder). ``systems``: the back ends to compare, by name or as TAG/NAME; ``lists``: the lists.
     """
-    rows = [row_of(folder) for folder in folders]
-    first = rows[0]
-    if against is not None:
-        named = [row for row in rows if row["folder"].resolve() == against.resolve()]
-        first = named[0] if named else row_of(against)
-        rows = rows if named else [first, *rows]
+    check_bootstrap(replicates, seed)
+    rows, first = _rows(folders, against)
     found: dict[str, Any] = {"systems": [], "trials": {}, "against": {}, "differences": {}, "notes": []}
+    places: dict[str, Systems] = {}
     found["systems"] = [{key: row[key] for key in ("name", "trials")} for row in rows]
     for name in _shared(rows, first, lists):
-        chosen = _chosen(_systems(rows, name), systems, rows[-1]["folder"])
+        chosen = places[name] = _chosen(_systems(rows, name), systems, rows[-1]["folder"])
         figures = {row["folder"]: row["trials"][name] for row in rows}
         found["trials"][name] = {shown: figures[folder][back] for shown, (folder, back) in chosen.items()}
         best = _best(found["trials"][name], chosen, first["folder"])
@@ -68,7 +73,20 @@ def compare_experiments(
         }
         if (count := len(np.union1d(*speakers))) < FEW:
             found["notes"].append(f"{name}: {count} speakers; below {FEW} the intervals are rough")
-    return found
+    return Compared(found, places)
+
+
+def _rows(folders: Sequence[Path], against: Path | None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    # One row a folder, the reference's among them (in front if it was not named), and that row.
+    known = [folder.resolve() for folder in folders]
+    first, named = folders[0], list(folders)
+    if against is not None:
+        if against.resolve() in known:
+            first = folders[known.index(against.resolve())]
+        else:
+            first, named = against, [against, *folders]
+    rows = [{**row_of(folder), "name": name} for folder, name in zip(named, labels(named), strict=True)]
+    return rows, next(row for row in rows if row["folder"] == first)
 
 
 def _shared(rows: Sequence[dict[str, Any]], first: dict[str, Any], lists: Sequence[str]) -> list[str]:

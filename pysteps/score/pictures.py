@@ -18,6 +18,7 @@ from ..formats.vectors import read_rows
 if TYPE_CHECKING:
     import numpy as np
 
+PLANE, CONFUSIONS = "tsne.json", "confusions.json"  # files beside a list's scores
 FEWEST = 30  # utterances: of fewer a plane shows chance
 MOST_SPEAKERS = 2000  # of a confusion matrix
 _UNKNOWN = "unknown"  # the gender of a speaker whom spk2gender leaves out

@@ -79,18 +79,22 @@ def side_by_side(found: dict[str, Any]) -> str:
     """What ``compare`` found: a table a list of trials, and each system against the first."""
     blocks = []
     for name, systems in found["trials"].items():
-        lines = [f"{name}", f"  {'system':40s} {'EER %':>7s}  {'95 % interval':15s} {'minDCF(0.01)':>12s}"]
+        points = list(next(iter(systems.values()))["min_dcf"])
+        point = "0.01" if "0.01" in points else points[0]
+        title = f"minDCF({point})"
+        ratios = any(one.get("cllr") is not None for one in systems.values())
+        head = f"  {'system':40s} {'EER %':>7s}  {'95 % interval':15s} {title:>12s}"
+        lines = [f"{name}", head + (f" {'Cllr':>7s}" if ratios else "")]
         for system, one in systems.items():
-            cost = one["min_dcf"].get("0.01")
-            lines.append(
-                f"  {system:40s} {one['eer']:7.2f}  {_span(one['eer_ci'], 2):15s} {_value(cost, 3):>12s}"
-            )
+            cost = one["min_dcf"].get(point)
+            line = f"  {system:40s} {one['eer']:7.2f}  {_span(one['eer_ci'], 2):15s} {_value(cost, 3):>12s}"
+            lines.append(line + (f" {_value(one.get('cllr'), 3):>7s}" if ratios else ""))
         blocks.append("\n".join(lines))
-        blocks += _against(found["differences"].get(name, {}), found["against"][name])
+        blocks += _against(found["differences"].get(name, {}), found["against"][name], point)
     return "\n\n".join([*blocks, *(f"note: {note}" for note in found["notes"])])
 
 
-def _against(pairs: dict[str, dict[str, Any]], reference: str) -> list[str]:
+def _against(pairs: dict[str, dict[str, Any]], reference: str, cost: str) -> list[str]:
     # A table a figure: each system's minus the reference's.
     def entry(one: dict[str, Any], key: str, point: str | None) -> tuple[float | None, Any]:
         value, ends = one[f"{key}_difference"], one[f"{key}_difference_ci"]
@@ -99,8 +103,8 @@ def _against(pairs: dict[str, dict[str, Any]], reference: str) -> list[str]:
     blocks = []
     for key, title, point, digits in (
         ("eer", "EER, points,", None, 2),
-        ("min_dcf", "minDCF(0.01)", "0.01", 3),
-        ("act_dcf", "actDCF(0.01)", "0.01", 3),
+        ("min_dcf", f"minDCF({cost})", cost, 3),
+        ("act_dcf", f"actDCF({cost})", cost, 3),
         ("cllr", "Cllr", None, 3),
         ("min_cllr", "minCllr", None, 3),
     ):
@@ -118,6 +122,10 @@ def _against(pairs: dict[str, dict[str, Any]], reference: str) -> list[str]:
     return blocks
 
 
+def _with_span(value: float | None, ends: Sequence[float | None] | None, digits: int) -> str:
+    return _value(value, digits) + (f" ({_span(ends, digits)})" if ends else "")
+
+
 def rows(found: dict[str, Any]) -> str:
     """Rows of a Markdown table, a back end of a list of trials each, ready for a RESULTS.md."""
     lines = [
@@ -127,10 +135,10 @@ def rows(found: dict[str, Any]) -> str:
     for system in found["systems"]:
         for name, backs in system["trials"].items():
             for back, one in backs.items():
-                rate = f"{one['eer']:.2f} ({_span(one['eer_ci'], 2)})"
-                cost = f"{_value(one['min_dcf'].get('0.01'), 3)}"
-                cost += f" ({_span((one.get('min_dcf_ci') or {}).get('0.01'), 3)})"
-                size = f"{one['targets']} + {one['nontargets']}, {one['speakers']}"
+                rate = _with_span(one["eer"], one["eer_ci"], 2)
+                costs, ends = one["min_dcf"], one.get("min_dcf_ci") or {}
+                cost = _with_span(costs.get("0.01"), ends.get("0.01"), 3)
+                size = f"{one['targets']} + {one['nontargets']}, {one['speakers'] or '-'}"
                 words = (system["name"], name, back, rate, cost, _value(one.get("cllr"), 3), size)
                 lines.append(f"| {' | '.join(words)} |")
     return "\n".join(lines)

@@ -235,4 +235,17 @@ def _refuse(
             one, two = divmod(int(given[line]), len(trials.test_ids))
             pair = unknown.get(line) or f"{trials.enrol_ids[one]} {trials.test_ids[two]}"
             said.append(f"{len(lines)} scores {what}, the first: {pair} (line {line + 1})")
-    raise InputError("; ".join(said), where=path, mend=f"the trials are those of {trials.source}")
+    mend = f"the trials are those of {trials.source}"
+    if len(extra) == len(given) and _swapped(trials, path, wanted):
+        mend += "; there enrolment and test stand the other way round"
+    raise InputError("; ".join(said), where=path, mend=mend)
+
+
+def _swapped(trials: Trials, path: str | Path, wanted: NDArray[np.int64]) -> bool:
+    # Whether the file's first pairs are all trials once their ids change places.
+    block, sides = next(read_blocks(path)), trials.known()
+    for column in (0, 1):
+        enrol, test = (side.codes(block, column + 1 - place) for place, side in enumerate(sides))
+        if np.isin(_keys(trials, enrol, test), wanted).all():
+            return True
+    return False
