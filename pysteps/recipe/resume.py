@@ -17,6 +17,8 @@ from ..formats.names import MORE, STAGES
 from ..formats.run import Run
 from .options import Chosen, stage_number
 
+DERIVED = "feature_dim"  # of the network: resolve takes it from the features
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -59,9 +61,11 @@ def kept(path: Path, recipe: str, chosen: Chosen, known: Iterable[str]) -> Kept:
     if before.recipe != recipe:
         return Kept()
     stages = [one for one in known if one in idle and one in before.options and one not in chosen.confs]
+    options = {stage: dict(before.options[stage]) for stage in stages}
+    options.get("models", {}).pop(DERIVED, None)
     return Kept(
         {stage: before.names[stage] for stage in stages if stage in before.names},
-        {stage: before.options[stage] for stage in stages},
+        options,
         before.corpus if "prepare" in idle else "",
         path,
     )
