@@ -18,7 +18,7 @@ stage() {
   fi
   echo "$1: $(date +%H:%M:%S)"
   local began=$EPOCHREALTIME
-  die_with_me "steps/$1.sh" --run "$run" --cmd "$cmd" --nj "$nj" --ngpu "$ngpu" --nodes "$nodes" \
+  attend --bound "steps/$1.sh" --run "$run" --cmd "$cmd" --nj "$nj" --ngpu "$ngpu" --nodes "$nodes" \
     ${force:+--force} ${ignore:+--ignore-disk}
   local seconds=${run%/*}/seconds part
   part=$seconds/.$1.part.$(uname -n).$$.0 # stage score reads the others, whole or not at all
@@ -29,7 +29,8 @@ stage() {
 
 main() { # a function, so that bash has read all of it before anything runs
   local settings run='' resolved='' work='' cmd='' nj='' ngpu='' nodes='' first='' last='' fresh='' force=''
-  local ignore='' scratch='' clean='' restore='' again=()
+  local ignore='' scratch='' clean='' restore='' next='' keep='' again=()
+  patient
   exec 4>&1
   settings=$(python -m pysteps.recipe "$@" 3>&1 >&4) # text for people passes by on descriptor 4
   exec 4>&-
@@ -37,12 +38,16 @@ main() { # a function, so that bash has read all of it before anything runs
   eval "$settings"
 
   lock "$work" # one run a work folder; jobs inherit the lock
+  # What a killed run left queued goes, but for the jobs of the stage that begins now, if nothing has changed.
+  [[ $cmd != slurm || -n $force$clean ]] || ! cmp -s "$resolved" "$run" || keep=${run%/*}/log/.slurm/$next
+  left_over "$work" "$keep"
+  sweep "$work" "$keep"
   if [[ -n $clean ]]; then
     python -m pysteps.recipe.clean "$resolved" "$clean" ${force:+--force} && rm -f -- "$resolved"
     return
   fi
   mv -f -- "$resolved" "$run"
-  read -ra again <<<"$restore"
+  [[ -z $restore ]] || mapfile -t again <<<"$restore" # a line each: names may have blanks
   ((${#again[@]} == 0)) || python -m pysteps.recipe.clean "$run" --restore "${again[@]}"
   export TIMBRE_SCRATCH=$scratch
 

@@ -3,4 +3,4 @@
 # shellcheck source=steps/step.sh
 . "$(dirname "${BASH_SOURCE[0]}")/step.sh"
 
-exec "${launcher[@]}" "$log/backend.log" python -m pysteps.backend run --run "$run" ${force:+--force}
+"${launcher[@]}" "$log/backend.log" python -m pysteps.backend run --run "$run"; exit

@@ -5,4 +5,6 @@
 
 ((ngpu)) || export CUDA_VISIBLE_DEVICES='' # none asked for, none used
 fan_out diarize --mem 4 --gpu "$((ngpu > 0))"
-"${launcher[@]}" --mem 8 "$log/diarize.log" python -m pysteps.diarize run --run "$run" ${force:+--force}; exit
+"${launcher[@]}" --mem 8 "$log/diarize.log" python -m pysteps.diarize run --run "$run"
+[[ ! -f ${run%/*}/report.html ]] || # the error rates go into stage score's report
+  "${launcher[@]}" "$log/report.log" python -m pysteps.score report --run "$run"; exit

@@ -3,4 +3,4 @@
 # shellcheck source=steps/step.sh
 . "$(dirname "${BASH_SOURCE[0]}")/step.sh"
 
-exec "${launcher[@]}" "$log/prepare.log" python -m pysteps.prepare run --run "$run" ${force:+--force}
+"${launcher[@]}" "$log/prepare.log" python -m pysteps.prepare run --run "$run"; exit

@@ -3,4 +3,4 @@
 # shellcheck source=steps/step.sh
 . "$(dirname "${BASH_SOURCE[0]}")/step.sh"
 
-exec "${launcher[@]}" "$log/score.log" python -m pysteps.score run --run "$run" ${force:+--force}
+"${launcher[@]}" "$log/score.log" python -m pysteps.score run --run "$run"; exit

@@ -3,6 +3,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . ./path.sh
+# shellcheck source=steps/attend.sh
+. steps/attend.sh
+patient
 
 # shellcheck disable=SC2034 # ngpu, nodes: steps/train.sh
 run='' cmd=local nj=2 ngpu=0 nodes=1 force='' ignore='' dry=''
@@ -21,10 +24,12 @@ case $cmd in
   local | slurm | sge) launcher=("steps/cmd/$cmd") ;;
   *) launcher=(steps/cmd/foreign "$cmd") ;; # a program of the site's, perhaps with options
 esac
-show=()
+show=() # a launcher is told of signals, and cancels what it has in a queue
 if [[ -n $dry ]]; then # commands are said and not run: an empty word, then a command's, each ended by NUL
   show=(printf '%s\0' '')
   launcher=("${show[@]}" "${launcher[@]}")
+else
+  launcher=(attend "${launcher[@]}")
 fi
 
 # room: what the stage has still to write must fit on the disk before it begins. The driver's estimate is asked
@@ -42,14 +47,17 @@ room() {
 }
 [[ -n $dry || -n $ignore ]] || room
 
+# --force is one order, given here: what a launcher starts a second time must not undo what was done since.
+[[ -z $force ]] || "${show[@]}" python -m "pysteps.$(basename "$0" .sh)" forget --run "$run"
+
 # fan_out STAGE [launcher options]: plan the shards, do those that wait in at most $nj jobs, gather.
 # The jobs' word is one that no path holds: a launcher replaces it wherever it stands.
 fan_out() {
   local stage=$1 planned="$dry LIST" todo list jobs && shift
   if [[ -n $dry ]]; then
-    "${show[@]}" python -m "pysteps.$stage" plan --run "$run" ${force:+--force}
+    "${show[@]}" python -m "pysteps.$stage" plan --run "$run"
   else
-    planned=$(python -m "pysteps.$stage" plan --run "$run" ${force:+--force})
+    planned=$(python -m "pysteps.$stage" plan --run "$run")
   fi
   read -r todo list <<<"$planned"
   if ((todo > 0)); then

@@ -14,5 +14,5 @@ if ((nodes > 1)); then
   options+=(--nodes "$nodes")
   program=(steps/cmd/nodes.sh "$processes")
 fi
-TIMBRE_SHOW=1 exec "${launcher[@]}" "${options[@]}" "$log/train.log" \
-  "${program[@]}" pysteps.train run --run "$run" ${force:+--force}
+TIMBRE_SHOW=1 "${launcher[@]}" "${options[@]}" "$log/train.log" \
+  "${program[@]}" pysteps.train run --run "$run"; exit

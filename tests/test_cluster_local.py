@@ -191,10 +191,10 @@ def test_a_signal_ends_the_jobs_and_all_they_started(launcher: str, work: Path, 
 # run.sh with its step, as a terminal's foreground job.
 FOREGROUND = """set -euo pipefail
 . steps/lock.sh
-export TIMBRE_DRIVER_PID=$$
+export TIMBRE_DRIVER_PID=$$ TIMBRE_ROOT
 lock "$1" && shift
-echo 'set -euo pipefail; "$@"; echo the step went on' >"$1/step.sh"
-die_with_me bash "$1/step.sh" "${@:2}"
+echo 'set -euo pipefail; . steps/attend.sh; patient; attend "$@"; echo the step went on' >"$1/step.sh"
+attend --bound bash "$1/step.sh" "${@:2}"
 echo the driver went on
 """
 

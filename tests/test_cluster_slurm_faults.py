@@ -124,6 +124,23 @@ def test_a_failed_task_is_submitted_when_the_controller_is_back(launch: Launcher
     assert (work / "tries").read_text() == "x\nx\n"
 
 
+def test_ctrl_c_is_heard_while_the_controller_is_away(launch: Launcher, work: Path) -> None:
+    script = "echo x >>tries; until [ -e go ]; do sleep 0.1; done; exit 3"
+    process = launch.start("log/c.log", "bash", "-c", script)
+    wait_for(lambda: (work / "tries").exists())
+    controller(launch.environment, "stop")
+    try:
+        (work / "go").touch()  # now it must be submitted again, which cannot be
+        wait_for(lambda: "Ended (code 3)" in (work / "log" / "c.log").read_text())
+        time.sleep(5)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    finally:
+        controller(launch.environment, "start")
+    assert process.returncode == 130
+    assert "may still be in the queue; the next start cancels it" in said
+
+
 def test_an_exit_code_that_appears_late_is_waited_for(launch: Launcher, work: Path) -> None:
     """As on NFS: the task has left the queue, its files are not yet seen here."""
     (work / "site.yaml").write_text("grace: 60\npoll: 0.5\n")

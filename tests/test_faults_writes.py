@@ -58,6 +58,30 @@ def test_every_other_stage(tmp_path: Path, shim: Path, stages: str, first: str, 
     assert all(line.startswith(f"error: {tmp_path}") for line in verdict["said"] if "local/" not in line)
 
 
+# Bytes that may be written before the disk is full: in a list, in an archive, near the end.
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("stages", "first", "quotas"),
+    [
+        ("egs", "features", [100, 3000, 30_000, 300_000]),
+        ("train", "egs", [100, 30_000, 300_000, 700_000]),
+        ("extract,backend", "train", [100, 3000, 9000]),
+        ("score", "backend", [100, 3000, 30_000]),
+    ],
+)
+def test_a_full_disk_in_every_later_stage(
+    tmp_path: Path, shim: Path, stages: str, first: str, quotas: list[int]
+) -> None:
+    run = resolved(tmp_path)
+    spec = {"kind": "quota", "quotas": quotas, "short": 0, "first": first}
+    verdict = drive(run, shim, stages=stages.split(","), **spec)
+    assert clean(verdict) == {}
+    assert verdict["attempts"] == len(quotas) + 1 and len(verdict["said"]) == len(quotas)
+    for line in verdict["said"]:
+        assert line.startswith(f"error: {run.work}") and "No space left on device" in line
+        assert "free on the disk at " in line and "start again" in line
+
+
 @pytest.mark.long
 def test_flac_whose_library_writes_from_c(tmp_path: Path, shim: Path) -> None:
     run = tables_only(tmp_path, audio__materialise="flac")

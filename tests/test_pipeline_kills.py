@@ -112,8 +112,8 @@ def test_killed_at_any_moment_and_started_again(tmp_path: Path) -> None:
         run_sh(*words, "--stop-stage", stage)
         seconds[stage] = time.monotonic() - began
     whole = products(work)
-    alive = 0
-    for _ in range(int(os.environ.get("TIMBRE_KILLS", "30"))):
+    kills, landed = int(os.environ.get("TIMBRE_KILLS", "30")), 0
+    for _ in range(kills):
         (stage,) = chance.choices(STAGES, [seconds[stage] for stage in STAGES])
         shutil.rmtree(work)
         shutil.copytree(before / stage, work)
@@ -125,16 +125,17 @@ def test_killed_at_any_moment_and_started_again(tmp_path: Path) -> None:
             env={**environment(), "TIMBRE_TEST_MARK": mark.partition("=")[2]},
         )
         time.sleep(seconds[stage] * chance.random())
-        alive += process.poll() is None
+        landed += process.poll() is None
         kill_everything(mark)
         process.wait()
         run_sh(*words, "--nj", str(chance.randint(1, 3)))
         assert differing(whole, products(work)) == [], f"killed in stage {stage}"
         assert [str(path) for path in work.rglob(".*.part.*")] == []
-    assert alive
+    assert landed >= 0.8 * kills, f"{landed} of {kills} kills met a running one: they came too late"
 
 
 def test_three_kills_of_audio_and_vad(tmp_path: Path) -> None:
     run = tables_only(tmp_path)
     verdict = drive(run, None, stages=["audio", "vad"], kind="kills", attempts=3, seed=5)
     assert clean(verdict) == {} and verdict["attempts"] == 3 and verdict["files"] > 30
+    assert verdict["landed"] >= 2

@@ -151,6 +151,39 @@ def test_a_dry_run_says_the_commands_of_the_step(made: Made) -> None:
     assert "steps/cmd/slurm --mem 4 --max-jobs-run 3 TIMBREJOB=1:3" in jobs  # 7 shards, 3 jobs
 
 
+def test_a_dry_run_says_what_runs_around_the_steps_and_how(made: Made) -> None:
+    how = {"cmd": "local", "nj": "3", "ngpu": "0", "nodes": "1", "ignore": "1", "scratch": "$TMPDIR"}
+    path = Path("a b/run.json")
+    found = [
+        plan.Row("features", "it was cleaned away", 1.0, 1.0, 7, ("features:dev", "features:my set")),
+        plan.Row("score", "why", 1.0, 1.0, None),
+    ]
+    said = [line.strip() for line in plan.text(made.run, found, how, path).splitlines()]
+    restore, _, _, step = said[1:5]
+    assert restore == (
+        "$ python -m pysteps.recipe.clean 'a b/run.json' --restore features:dev 'features:my set'"
+    )
+    assert step.startswith("$ TIMBRE_SCRATCH='$TMPDIR' steps/features.sh --run") and "--ignore-disk" in step
+    assert said[-2] == "$ python -m pysteps.score summary --run 'a b/run.json'"
+    last = plan.summaries(["score", "diarize"], path), plan.summaries(["train"], path)
+    assert [[command.split()[2] for command in commands] for commands in last] == [
+        ["pysteps.score", "pysteps.diarize"],
+        [],
+    ]
+
+
+@pytest.mark.parametrize(("need", "there", "asked"), [(1e9, 3e9, True), (1e9, 5e9, False), (None, 5e9, True)])
+def test_a_dry_run_says_the_second_look_at_the_disk_where_the_step_takes_it(
+    monkeypatch: pytest.MonkeyPatch, need: float | None, there: float, asked: bool
+) -> None:
+    monkeypatch.setattr(plan, "free", lambda folder: int(there))
+    how = {"cmd": "local", "nj": "3", "ngpu": "0", "nodes": "1"}
+    said = plan.commands(plan.Row("vad", "why", need, need, 7), how, Path("run.json"))
+    assert any("pysteps.recipe.plan run.json vad" in command for command in said) is asked
+    ignoring = plan.commands(plan.Row("vad", "why", need, need, 7), {**how, "ignore": "1"}, Path("run.json"))
+    assert not any("recipe.plan" in command for command in ignoring)
+
+
 def archives(run: Run, stage: str) -> dict[str, bytes]:
     units = status.units_of(run)[stage]
     found = {path for unit in units for pattern in clean.BULK[stage] for path in unit.folder.glob(pattern)}

@@ -7,10 +7,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from pysteps.features.contract import contract
+from pysteps.features.voiced import VoicedFeatures
+from pysteps.formats import command
 from pysteps.formats.errors import InputError
+from pysteps.formats.run import Run
 from pysteps.formats.scratch import chosen, near
+from pysteps.models.model import SpeakerModel, save_model
+from pysteps.models.options import ModelOptions
+from pysteps.recipe.status import MODULES
+from tests.pipeline import REPO
+from tests.test_recipe_disk import do, make
 
 
 @pytest.fixture
@@ -94,3 +104,65 @@ def test_a_nodes_own_variable_is_looked_up_on_the_node(monkeypatch: pytest.Monke
         chosen()
     monkeypatch.setenv("NODE_DISK", "/disk")
     assert chosen() == Path("/disk/x")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Features of a few real voices, and a network that has learned nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        made = make(tmp_path_factory.mktemp("near"), patch, ("audio", "vad", "augment", "features"))
+        options = ModelOptions(**made.run.options["models"])
+        save_model(SpeakerModel(options), made.run.exp / "model", contract(made.run))
+    return made.run
+
+
+@pytest.mark.parametrize(
+    ("stage", "copies"), [("egs", ["train", "train_noise", "train_speed0.9"]), ("extract", [])]
+)
+def test_a_stage_gives_the_same_bytes_from_a_copy_of_the_features(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    stage: str,
+    copies: list[str],
+) -> None:
+    monkeypatch.chdir(REPO)
+    folders = [unit.folder for unit in MODULES[stage].units(run)]
+
+    def products() -> dict[str, bytes]:
+        do(run, stage)
+        files = [path for folder in folders for path in folder.rglob("*.ark")]
+        found = {str(path): path.read_bytes() for path in files}
+        command.forget(MODULES[stage], run)
+        for path in files:
+            path.unlink()
+        return found
+
+    plain = products()
+    capfd.readouterr()
+    monkeypatch.setenv("TIMBRE_SCRATCH", str(tmp_path / "disk"))
+    assert products() == plain and len(plain) > 3
+    said = capfd.readouterr().err
+    sets = copies or run.utterance_sets
+    assert all(f"{run.of('features', name)}: " in said for name in sets) and f" MB to {tmp_path}" in said
+    assert not list((tmp_path / "disk").rglob("*.ark"))  # all went well: the copies are gone
+
+
+def test_features_are_read_from_the_copy_and_only_what_is_asked_for_is_copied(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPO)
+    folder, disk = run.of("features", "train"), tmp_path / "disk"
+    with VoicedFeatures(run, "train") as voiced:
+        first, *_, last = voiced.utterances
+        whole = {utt: voiced.matrix(utt) for utt in (first, last)}
+    with VoicedFeatures(run, "train") as voiced:
+        with voiced.near(disk, [first]):
+            copied = sorted(path.name for path in disk.rglob("*.ark"))
+            assert copied == ["cmvn.1.ark", "feats.1.ark"] and len(list(folder.glob("feats.*.ark"))) > 1
+            away = (folder / "feats.1.ark").rename(tmp_path / "feats.1.ark")
+            assert np.array_equal(voiced.matrix(first), whole[first])
+            away.rename(folder / "feats.1.ark")
+            assert np.array_equal(voiced.matrix(last), whole[last])  # from where it is
+        assert np.array_equal(voiced.matrix(first), whole[first])

@@ -43,10 +43,13 @@ def deciding(run: Run) -> dict[str, Any]:
     return {"kinds": kinds, "probability": options["probability"], **decide}
 
 
+def pool_names(run: Run) -> set[str]:
+    """What training draws recordings from (noise, music, rooms, simulated, speech), if it draws any."""
+    kinds = run.options["augment"]["kinds"] if augments_live(run) else []
+    return {EFFECTS[step.effect].pool for kind in kinds for step in parse_chain(kind)}
+
+
 def pools(run: Run) -> list[Path]:
     """The tables of the recordings that training mixes in."""
-    if not augments_live(run):
-        return []
-    options = run.options["augment"]
-    used = {EFFECTS[step.effect].pool for kind in options["kinds"] for step in parse_chain(kind)}
-    return [run.data / options[pool] / "wav.scp" for pool in sorted(used & {"noise", "music", "rooms"})]
+    used = sorted(pool_names(run) & {"noise", "music", "rooms"})
+    return [run.data / run.options["augment"][pool] / "wav.scp" for pool in used]

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -197,27 +198,44 @@ def shard_size(run: Run) -> int:
     return 1
 
 
-def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
-    """Cut the chunks of an archive and write them with their labels."""
-    from . import write
+class _Worker:
+    """Cuts the chunks of an archive and writes them with their labels."""
 
-    sets = _sets(run)
-    if _audio(run):
-        cut = write.audio_cutter(run, sets, _geometry(run), _contract(run))
-    else:
-        cut = write.feature_cutter(run, sets)
-    utt2spk = {name: Lookup(run.data / name / "utt2spk") for name in sets}
+    def __init__(self, run: Run) -> None:
+        from . import write
 
-    def do(unit: Unit, number: int, names: list[str]) -> Tables:
+        sets = _sets(run)
+        self._cut: write.Cutter
+        if _audio(run):
+            self._cut = write.audio_cutter(run, sets, _geometry(run), _contract(run))
+        else:
+            self._cut = write.FeatureCutter(run, sets)
+        self._utt2spk = {name: Lookup(run.data / name / "utt2spk") for name in sets}
+
+    def __enter__(self) -> _Worker:
+        if isinstance(self._cut, AbstractContextManager):
+            self._cut.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if isinstance(self._cut, AbstractContextManager):
+            self._cut.__exit__(*error)
+
+    def __call__(self, unit: Unit, number: int, names: list[str]) -> Tables:
+        from . import write
+
         (archive,) = names
         labels = read_table(unit.folder / "speakers")
         chunks = write.read_chunks(unit.folder / "plan" / archive)
-        clipped = cut(unit.folder / f"{archive}.ark", chunks)
-        lines = (f"{chunk.key} {labels[utt2spk[chunk.data][chunk.utt]]}\n" for chunk in chunks)
+        clipped = self._cut(unit.folder / f"{archive}.ark", chunks)
+        lines = (f"{chunk.key} {labels[self._utt2spk[chunk.data][chunk.utt]]}\n" for chunk in chunks)
         write_text(unit.folder / f"{archive}.lab", "".join(lines))
         return {"archives": {archive: f"{len(chunks)} {chunks[0].frames} {clipped}"}}
 
-    return do
+
+def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
+    """What cuts a job's archives; entered, it may read features from the node's own disk."""
+    return _Worker(run)
 
 
 def conclude(run: Run, unit: Unit) -> None:

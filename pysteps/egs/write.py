@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..formats import arks
+from ..formats import arks, scratch
 from ..formats.run import Run
 from ..formats.tables import read_table
 from .cut import ChunkGeometry
@@ -35,20 +36,35 @@ def read_chunks(path: Path) -> list[Chunk]:
     return [Chunk(key, data, utt, int(start), int(frames)) for key, (data, utt, start, frames) in rows]
 
 
-def feature_cutter(run: Run, sets: Sequence[str]) -> Cutter:
-    """A function that writes chunks of stage 4's features, normalised; returns 0, nothing is clipped."""
-    from ..features.voiced import VoicedFeatures
+class FeatureCutter:
+    """Writes chunks of stage 4's features, normalised; returns 0, nothing is clipped.
 
-    readers = {name: VoicedFeatures(run, name) for name in sets}
+    An archive's chunks are of utterances anywhere, so as a context manager it reads all features from copies
+    on the node's own disk where ./run.sh --scratch names one.
+    """
 
-    def cut(path: Path, chunks: Sequence[Chunk]) -> int:
+    def __init__(self, run: Run, sets: Sequence[str]) -> None:
+        from ..features.voiced import VoicedFeatures
+
+        self._readers = {name: VoicedFeatures(run, name) for name in sets}
+        self._disk, self._copies = scratch.chosen(), ExitStack()
+
+    def __enter__(self) -> FeatureCutter:
+        with ExitStack() as copies:
+            for reader in self._readers.values():
+                copies.enter_context(reader.near(self._disk))
+            self._copies = copies.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._copies.__exit__(*error)
+
+    def __call__(self, path: Path, chunks: Sequence[Chunk]) -> int:
         with arks.writing(path) as writer:
             for chunk in chunks:
-                features = readers[chunk.data].chunk(chunk.utt, chunk.start, chunk.frames)
+                features = self._readers[chunk.data].chunk(chunk.utt, chunk.start, chunk.frames)
                 writer.array(chunk.key, features, arks.TWO_BYTES)
         return 0
-
-    return cut
 
 
 def audio_cutter(

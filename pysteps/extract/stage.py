@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..features.contract import contract, read, refuse_mismatch
-from ..formats import arks
+from ..formats import arks, scratch
 from ..formats.drops import conclude_drops
 from ..formats.run import Run
 from ..formats.shards import Tables
@@ -76,11 +76,11 @@ def worker(run: Run) -> Callable[[Unit, int, list[str]], Tables]:
 
     torch.set_num_threads(1)
     model = load_model(run.exp / "model").to("cuda" if torch.cuda.is_available() else "cpu")
-    options = run.options[NAME]
+    options, disk = run.options[NAME], scratch.chosen()
 
     def do(unit: Unit, number: int, utts: list[str]) -> Tables:
         features, baseline, dropped = {}, {}, {}
-        with VoicedFeatures(run, unit.name) as voiced:
+        with VoicedFeatures(run, unit.name) as voiced, voiced.near(disk, utts):
             for utt in utts:
                 matrix = voiced.matrix(utt)
                 if len(matrix) < model.min_frames:

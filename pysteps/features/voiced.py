@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
-from ..formats.arks import Archive
+from ..formats import scratch
+from ..formats.arks import Archive, split_entry
 from ..formats.errors import InputError
 from ..formats.lookup import Lookup
 from ..formats.run import Run
@@ -38,6 +41,30 @@ class VoicedFeatures:
 
     def __exit__(self, *_: object) -> None:
         self._archive.__exit__()
+
+    @contextmanager
+    def near(self, disk: Path | None, utts: Sequence[str] | None = None) -> Iterator[None]:
+        """Within the block read the archives of ``utts`` (of all) from copies below ``disk``, if that is one.
+
+        What Kaldi wrote elsewhere and a table names stays where it is. InputError: see scratch.near.
+        """
+        folder = self._where
+        if disk is None:
+            yield
+            return
+        if utts is None:
+            found = {path for kind in ("feats", "cmvn") for path in folder.glob(f"{kind}.*.ark")}
+        else:
+            tables = (self._feats, self._cmvn)
+            found = {Path(split_entry(self._entry(table, utt))[0]) for table in tables for utt in utts}
+        names = sorted(path.name for path in found if path.parent == folder)
+        with scratch.near(folder, names, disk) as place:
+            self._archive.elsewhere = {str(folder / name): str(place / name) for name in names}
+            try:
+                yield
+            finally:
+                self._archive.elsewhere = {}
+                self._archive.close()
 
     @property
     def utterances(self) -> list[str]:

@@ -34,6 +34,7 @@ from .compressed import (
     two_byte_pieces,
 )
 from .errors import InputError
+from .window import Window
 
 _READERS: dict[bytes, Callable[[IO[bytes]], np.ndarray]] = {
     b"FM": lambda handle: read_plain(handle, "<f4", 2),
@@ -69,16 +70,24 @@ def split_entry(entry: str, *, where: object = None, utt: str | None = None) -> 
 
 
 class Archive:
-    """Reads entries of archives, keeping the last few files open. Use as a context manager."""
+    """Reads entries of archives, keeping the last few files open. Use as a context manager.
+
+    ``elsewhere``: of an archive by the path that entries name, the file to read: its copy on a nearer disk.
+    """
 
     def __init__(self, keep: int = 16) -> None:
         self._keep = keep
+        self.elsewhere: dict[str, str] = {}
         self._files: dict[str, IO[bytes]] = {}
 
     def __enter__(self) -> Archive:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all files; a later entry opens its own again."""
         for handle in self._files.values():
             handle.close()
         self._files.clear()
@@ -89,7 +98,7 @@ class Archive:
         handle = self._files.pop(path, None)
         if handle is None:
             try:
-                handle = open(path, "rb")  # noqa: SIM115 - closed on exit or when pushed out below
+                handle = open(self.elsewhere.get(path, path), "rb")  # noqa: SIM115 - closed on exit or when pushed out below
             except OSError as error:
                 said = f"cannot be read: {error.strerror}"
                 mend = "put it back, or redo the stage that wrote it with --force"
@@ -204,7 +213,7 @@ class ArchiveWriter:
         import soundfile
 
         self._handle.write(_AUDIO.pack(b"AUDIO", 8, 0))
-        window, count = _Window(self._handle, begin + _AUDIO.size), 0
+        window, count = Window(self._handle, begin + _AUDIO.size), 0
         try:
             with soundfile.SoundFile(window, "w", rate, 1, "PCM_16", format="FLAC") as file:
                 for block in blocks:
@@ -224,38 +233,6 @@ class ArchiveWriter:
         self._handle.seek(begin)
         self._handle.write(head)
         self._handle.seek(0, os.SEEK_END)
-
-
-class _Window:
-    """A file from ``begin`` of another one on, for a library that seeks to absolute places.
-
-    The library calls from C, where an exception is lost: a failing disk is kept in ``failure``.
-    """
-
-    def __init__(self, handle: IO[bytes], begin: int) -> None:
-        self._handle, self._begin = handle, begin
-        self.failure: OSError | None = None
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        place = self._begin + offset if whence == os.SEEK_SET else offset
-        try:
-            return self._handle.seek(place, whence) - self._begin
-        except OSError as error:  # what was written before is flushed first
-            self.failure = self.failure or error
-            return -1
-
-    def tell(self) -> int:
-        return self._handle.tell() - self._begin
-
-    def write(self, data: bytes) -> int:
-        try:
-            return self._handle.write(data)
-        except OSError as error:
-            self.failure = self.failure or error
-            return 0
-
-    def read(self, count: int = -1) -> bytes:
-        return self._handle.read(count)
 
 
 def _riff(rate: int, size: int) -> bytes:

@@ -7,13 +7,15 @@ import io
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _BUFFER = 1 << 16  # bytes: a call of _Disk.write each
+_CHECK: ContextVar[Callable[[], None]] = ContextVar("asked before a file is put in place")
 
 
 class _Disk(io.FileIO):
@@ -46,6 +48,19 @@ def _beside(path: Path) -> Path:
 
 
 @contextmanager
+def asking(check: Callable[[], None]) -> Iterator[None]:
+    """Within the block (and its thread) no file gets its name before ``check`` was called and did not raise.
+
+    For work that may no longer be wanted when it is done: a job whose driver was killed.
+    """
+    before = _CHECK.set(check)
+    try:
+        yield
+    finally:
+        _CHECK.reset(before)
+
+
+@contextmanager
 def replacing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO]:
     """Open a temporary neighbour of ``path``; on success fsync it and rename it over ``path``.
 
@@ -68,6 +83,7 @@ def replacing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO]:
                 handle.close()
         if disk.failure is not None:
             raise disk.failure
+        _CHECK.get(_nothing)()
         with _refusing(path):
             os.replace(part, path)
     except BaseException as error:
@@ -77,6 +93,10 @@ def replacing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO]:
             raise _refused(path, disk.failure) from error
         raise
     sync_folder(path.parent)
+
+
+def _nothing() -> None:
+    pass
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The command lines of the stages: plan, job and gather for sharded ones, run for the others."""
+"""The command lines of the stages: plan, job and gather for sharded ones, run for the others; forget."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,7 +46,10 @@ class Sharded(Protocol):
         """Items a shard."""
 
     def worker(self, run: Run) -> Callable[[Unit, int, list[str]], shards.Tables]:
-        """Load what a job needs once; return the function that does one shard."""
+        """Load what a job needs once; return the function that does one shard.
+
+        One that is a context manager too is entered for as long as the job lasts.
+        """
 
     def conclude(self, run: Run, unit: Unit) -> None:
         """Look at what was gathered (drop lists, contracts)."""
@@ -80,17 +84,19 @@ def _stale(units: list[Unit]) -> Iterator[Unit]:
 def plan(stage: Sharded, run: Run) -> tuple[int, str]:
     """Plan every stale unit; returns how many shards wait, and the name of the list of them.
 
-    Jobs divide that list, not what is pending when each of them starts. Its name is its hash: a launcher
-    that finds an older run's jobs in a queue can tell whether they do the same.
+    Jobs divide that list, not what is pending when each of them starts. Its name is a hash of it and of when
+    its units were planned: a launcher that finds an older run's jobs in a queue can tell whether they do the
+    same. Those of work that was forgotten meanwhile do not: their shards' done marks may be gone.
     """
-    waiting = [
-        [unit.name, number]
-        for unit in _stale(stage.units(run))
-        for number in shards.plan(unit, stage.items(run, unit), stage.shard_size(run), stage.ARCHIVES)
-    ]
+    waiting, plans = [], []
+    for unit in _stale(stage.units(run)):
+        numbers = shards.plan(unit, stage.items(run, unit), stage.shard_size(run), stage.ARCHIVES)
+        waiting += [[unit.name, number] for number in numbers]
+        plans.append(shards.planned_at(unit))
     text = json.dumps(waiting)
-    name = hashlib.sha256(text.encode()).hexdigest()[:12]
+    name = hashlib.sha256(f"{text} {plans}".encode()).hexdigest()[:12]
     write_text(_todo(stage, run, name), text)
+    _remove_lists(stage, run, but=name)
     return len(waiting), name
 
 
@@ -98,12 +104,22 @@ def _todo(stage: Sharded, run: Run, name: str) -> Path:
     return run.exp / "todo" / f"{stage.NAME}.{name}.json"
 
 
+def _remove_lists(stage: Sharded, run: Run, but: str = "") -> None:
+    # Of a fan-out that is over, and of one that a new one takes the place of: its jobs shall not begin.
+    keep = _todo(stage, run, but)
+    for path in keep.parent.glob(f"{stage.NAME}.*.json"):
+        if path != keep:
+            path.unlink(missing_ok=True)
+
+
 def job(stage: Sharded, run: Run, todo: str, number: int, jobs: int) -> None:
     """Do the share of job ``number`` of ``jobs`` (from 1) in the list ``todo``."""
     units = {unit.name: unit for unit in stage.units(run)}
     waiting = read_json(_todo(stage, run, todo), "the list of shards to do", mend="start the stage again")
     mine = [(units[name], shard) for name, shard in waiting[number - 1 :: jobs]]
-    shards.run(mine, stage.worker(run), f"{stage.NAME} job {number}/{jobs}")
+    work = stage.worker(run)
+    with work if isinstance(work, AbstractContextManager) else nullcontext():
+        shards.run(mine, work, f"{stage.NAME} job {number}/{jobs}")
 
 
 def gather(stage: Sharded, run: Run, patience: float = 0.0) -> None:
@@ -120,6 +136,7 @@ def gather(stage: Sharded, run: Run, patience: float = 0.0) -> None:
             said = ", ".join(f"{count} {Path(name).name}" for name, count in counts.items() if count)
             if said:
                 print(f"{stage.NAME} {unit.name}: {said}", file=sys.stderr)
+    _remove_lists(stage, run)
 
 
 def _reopen(stage: Sharded, run: Run) -> None:
@@ -143,7 +160,10 @@ def single(stage: Single, run: Run) -> None:
 
 
 def main(stage: Any, also: Mapping[str, str] | None = None) -> None:
-    """``python -m pysteps.STAGE plan|job|gather|run --run FILE``: the first three where work is sharded.
+    """``python -m pysteps.STAGE VERB --run FILE``: plan, job and gather of sharded work, else run; forget.
+
+    ``forget`` is what ./run.sh --force begins each stage with: one order, given once. The words of jobs know
+    nothing of it, so whatever starts them again goes on with what was done since.
 
     ``also``: the words that the room's ``__main__`` answers itself, each with a line of help.
     """
@@ -156,7 +176,7 @@ def main(stage: Any, also: Mapping[str, str] | None = None) -> None:
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
     sharded = hasattr(stage, "worker")
-    for verb in ("plan", "job", "gather") if sharded else ("run",):
+    for verb in (*(("plan", "job", "gather") if sharded else ("run",)), "forget"):
         wanted = verbs.add_parser(verb)
         wanted.add_argument("--run", required=True, help="the resolved run: exp/TAG/run.json")
         if verb == "job":
@@ -165,15 +185,16 @@ def main(stage: Any, also: Mapping[str, str] | None = None) -> None:
             wanted.add_argument("--jobs", type=int, default=1, help="how many jobs there are")
         if verb == "gather":
             wanted.add_argument("--patience", type=float, default=0.0, help="seconds to wait for late shards")
-        if verb in ("plan", "run"):
-            wanted.add_argument("--force", action="store_true", help="redo what is fresh")
+    given = sys.argv[1:2]
+    if also and given and given[0] not in verbs.choices and not given[0].startswith("-"):
+        parser.error(f"no word {given[0]!r}: choose from {', '.join([*verbs.choices, *also])}")
     options = parser.parse_args()
 
     def work() -> None:
         run = Run.load(options.run)
-        if options.verb in ("plan", "run") and options.force:
+        if options.verb == "forget":
             forget(stage, run)
-        if options.verb == "plan":
+        elif options.verb == "plan":
             print(*plan(stage, run))  # the step reads both words
         elif options.verb == "job":
             job(stage, run, options.todo, options.job, options.jobs)

@@ -3,9 +3,13 @@
 A shard is a run of consecutive items. Its tables lie in ``FOLDER/shards/KEY/N/``, its archives beside
 ``shards``. KEY is the plan's: a hash of options and inputs. The folder N appears by one rename when the
 shard is whole and is its done mark, so what a job of an older plan still finishes is no part of a newer
-one. The plan is ``shards/plan.json`` (KEY, and where each shard's items begin) and ``shards/KEY.items``
-(one a line), so that a job reads its own items and not the others' million. Which job does a shard changes
-nothing in it: --nj 1 and --nj 64 give the same bytes.
+one; nor does such a job put an archive in place, for it looks at the plan again just before. Between that
+look and the rename lie milliseconds (on a network file system also the time for which a node may see the
+old plan): a job that is suspended just there and goes on later can do harm.
+
+The plan is ``shards/plan.json`` (KEY, and where each shard's items begin) and ``shards/KEY.items`` (one a
+line), so that a job reads its own items and not the others' million. Which job does a shard changes nothing
+in it: --nj 1 and --nj 64 give the same bytes.
 """
 
 from __future__ import annotations
@@ -16,11 +20,12 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from .atomic import replacing, sync_folder, write_text
+from .atomic import asking, replacing, sync_folder, write_text
 from .errors import InputError
 from .progress import Progress
 from .records import read_json
@@ -53,6 +58,12 @@ def plan(unit: Unit, items: Sequence[str], size: int, archives: Sequence[str] = 
 
 def _continues(planned: Any, key: str) -> bool:
     return planned.get("key") == key and "places" in planned  # else a plan of an older version
+
+
+def planned_at(unit: Unit) -> int:
+    """When the unit's plan was made (nanoseconds; 0 without): tells it from the same plan made anew."""
+    path = _plan_path(unit)
+    return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 def forget(unit: Unit) -> None:
@@ -125,7 +136,8 @@ def _done(marks: Path) -> set[str]:
 def run(todo: Sequence[tuple[Unit, int]], work: Callable[[Unit, int, list[str]], Tables], label: str) -> None:
     """Do the shards ``todo`` that are not done.
 
-    ``work(unit, number, items)`` writes archives itself and returns the shard's tables.
+    ``work(unit, number, items)`` writes archives itself and returns the shard's tables. InputError as soon
+    as the plan is no longer the one that was there in the beginning: somebody has started this work anew.
     """
     plans = {unit.name: _planned(unit) for unit in {unit.name: unit for unit, _ in todo}.values()}
     left = []
@@ -135,9 +147,24 @@ def run(todo: Sequence[tuple[Unit, int]], work: Callable[[Unit, int, list[str]],
             left.append((unit, number, marks / str(number), planned[number - 1]))
     progress = Progress(sum(len(items) for *_, items in left), "utt", label)
     for unit, number, mark, items in left:
-        _finish(mark, work(unit, number, items))
+        still = partial(_refuse_replanned, unit, mark.parent.name)
+        with asking(still):
+            tables = work(unit, number, items)
+        still()
+        _finish(mark, tables)
         progress.update(len(items))
     progress.close()
+
+
+def _refuse_replanned(unit: Unit, key: str) -> None:
+    path = _plan_path(unit)
+    try:
+        there = json.loads(path.read_text("utf-8")).get("key")
+    except (OSError, ValueError, AttributeError):
+        there = None
+    if there != key:
+        said = "the work was planned anew while this job did it: the job is left over from an earlier run"
+        raise InputError(said, where=path, mend="nothing to mend: the newer run does it again")
 
 
 def _finish(mark: Path, tables: Tables) -> None:

@@ -12,12 +12,14 @@ import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from ..egs import live
 from ..formats.atomic import write_text
 from ..formats.errors import InputError
 from ..formats.records import read_json
 from ..formats.run import Run
-from ..formats.stamps import Unit
+from ..formats.stamps import Unit, digest
 from .space import size_text, used
 
 # What is removed, by stage: patterns below a unit's folder.
@@ -45,12 +47,27 @@ def mark_of(unit: Unit) -> Path:
 
 
 def cleaned(unit: Unit) -> int | None:
-    """Bytes that were given back of a unit that was not made again since; None for one that is whole."""
+    """Bytes that were given back of a unit that was not made again since; None for one that is whole.
+
+    What is missing decides, and no time of a file: folders are copied, and their files touched.
+    """
+    said = _said(unit)
+    return None if said is None else int(said["bytes"])
+
+
+def _said(unit: Unit) -> dict[str, Any] | None:
     mark = mark_of(unit)
     if not (mark.is_file() and unit.stamp.is_file()):
         return None
     said = read_json(mark, "the mark of a clean-up", mend="remove it and run the stage with --force")
-    return int(said["bytes"]) if said["stamp"] == unit.stamp.stat().st_mtime_ns else None
+    if said["stamp"] != digest(unit.stamp):  # it was made again, otherwise
+        return None
+    return said if len(_bulk(unit)) < said["count"] else None
+
+
+def _bulk(unit: Unit) -> list[Path]:
+    # Archives and folders that are there and would be removed.
+    return sorted({path for pattern in BULK[unit.stage] for path in unit.folder.glob(pattern)})
 
 
 def reads(run: Run, stage: str, unit: str) -> set[tuple[str, str]]:
@@ -67,8 +84,9 @@ def reads(run: Run, stage: str, unit: str) -> set[tuple[str, str]]:
         return {("audio", run.train_set), *(("augment", name) for name in run.copies)}
     if stage == "egs":
         return {("features", name) for name in train}
-    if stage == "train":
-        return {("egs", run.egs_tag), ("features", run.dev_set)}
+    if stage == "train":  # babble is made of what others say, while training augments
+        babble = {("audio", run.train_set)} if "speech" in live.pool_names(run) else set()
+        return {("egs", run.egs_tag), ("features", run.dev_set)} | babble
     if stage == "extract":
         return {("features", unit)}
     if stage == "diarize":
@@ -119,7 +137,7 @@ def clean(run: Run, names: list[str], units: dict[str, list[Unit]], force: bool)
     for name in names:
         count, size = 0, 0
         for unit in units.get(name, []):
-            found = sorted({path for pattern in BULK[name] for path in unit.folder.glob(pattern)})
+            found = _bulk(unit)
             if not found:
                 continue
             taken = used(found)
@@ -130,6 +148,14 @@ def clean(run: Run, names: list[str], units: dict[str, list[Unit]], force: bool)
 
 
 def _refuse_needed(run: Run, name: str, units: dict[str, list[Unit]]) -> None:
+    for unit in units.get("train", []) if name == "train" else []:
+        reason = unit.stale()
+        if reason is not None and _bulk(unit):
+            raise InputError(
+                f"checkpoints are still needed: train {unit.name} is to do ({reason}) and may go on there",
+                where=unit.folder,
+                mend="run stage train first, or remove them all the same with --force",
+            )
     for stage, readers in units.items():
         for reader in readers:
             needed = {key for key in reads(run, stage, reader.name) if key[0] == name}
@@ -142,11 +168,10 @@ def _refuse_needed(run: Run, name: str, units: dict[str, list[Unit]]) -> None:
 
 
 def _remove(unit: Unit, found: list[Path], taken: int) -> None:
-    fresh = unit.stale() is None
-    if unit.stage != "train":  # a training that must be done again begins anew in any case
-        if fresh:
-            before = cleaned(unit) or 0
-            mark = {"bytes": taken + before, "stamp": unit.stamp.stat().st_mtime_ns}
+    if unit.stage != "train":  # a finished one needs no checkpoints: nothing to put back
+        if unit.stale() is None:
+            before = _said(unit) or {"bytes": 0, "count": len(found)}  # else a clean-up that was killed
+            mark = {**before, "bytes": taken + before["bytes"], "stamp": digest(unit.stamp)}
             write_text(mark_of(unit), json.dumps(mark) + "\n")
         else:
             unit.forget()

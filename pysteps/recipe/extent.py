@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +14,6 @@ from ..formats.errors import InputError
 from ..formats.frames import FrameGeometry
 from ..formats.run import Run
 from ..formats.tables import read_table
-
-if TYPE_CHECKING:
-    from ..augment.draw import Chain
-    from ..augment.pools import Pools
 
 HEADERS = 200  # recordings of a set that are opened for their length
 HEARD = 16  # utterances that are heard for what no header says
@@ -162,48 +157,6 @@ def heard(run: Run, name: str, count: int = HEARD) -> Heard:
         return Heard(1.1, 0.0, 0.8)
     share = float(np.concatenate(voiced).mean()) if sum(map(len, voiced)) else 0.8
     return Heard(flac_bytes(pieces, options.sample_rate), float(np.mean(kept)), share)
-
-
-def chain_bytes(run: Run, kind: str) -> float:
-    """Characters of a drawn chain in a copy's table ``augment``."""
-    import json
-
-    chains = [json.dumps(chain, sort_keys=True) for chain in _drawn(run, kind)[1].values()]
-    return sum(map(len, chains)) / len(chains) if chains else 100.0
-
-
-def copy_flac_bytes(run: Run, kind: str) -> float | None:
-    """Bytes a sample of copies of a kind as flac, from a few that are made; None before stage vad is done."""
-    from ..audio.filters import to_int16
-    from ..augment.audio import Audio
-
-    pools, chains = _drawn(run, kind)
-    if pools is None or not chains:
-        return None
-    try:
-        with Audio(run, run.train_set) as audio:
-            made = [to_int16(audio.augmented(utt, chain, pools.load))[0] for utt, chain in chains.items()]
-    except InputError:
-        return None
-    finally:
-        pools.close()
-    return flac_bytes(made, pools.rate)
-
-
-def _drawn(run: Run, kind: str) -> tuple[Pools | None, dict[str, Chain]]:
-    # Chains of a few training utterances; none where the pools are not known yet.
-    from ..augment.draw import draw
-    from ..augment.pools import Pools
-
-    table = run.of("vad", run.train_set) / "vad.scp"
-    if not table.is_file():
-        return None, {}
-    try:
-        pools = Pools(run)
-        some = spread(list(read_table(table, values=False)), HEARD)
-        return pools, {utt: draw(utt, kind, pools.options, pools.names, pools.voices) for utt in some}
-    except InputError:
-        return None, {}
 
 
 def flac_bytes(pieces: Sequence[np.ndarray], rate: int) -> float:

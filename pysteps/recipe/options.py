@@ -19,7 +19,7 @@ HELP = {
     "ngpu": ("N|auto", "GPUs for training (default auto: those that are there)"),
     "nodes": ("N", "nodes for training, each with --ngpu GPUs (default 1; more need --cmd slurm)"),
     "work": ("FOLDER", "where data/ and exp/ go (default egs/NAME)"),
-    "scratch": ("FOLDER", "copy egs there before training: a disk of each node ('$TMPDIR' is the node's)"),
+    "scratch": ("FOLDER", "copy features and egs there to read them: a disk of each node ('$TMPDIR')"),
     "clean": ("STAGES", "remove archives of finished work (audio, augment, features, egs, train) and end"),
     "tag": ("NAME", "name of the model's folder in exp/ (default MODEL_FEATURES_TRAINING)"),
 }

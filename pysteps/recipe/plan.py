@@ -20,27 +20,32 @@ from ..formats.run import Run
 from ..formats.stamps import Unit
 from .clean import cleaned
 from .disk import Estimate
-from .space import free, places, short, size_text, used
+from .space import SPARE, free, places, short, size_text, used
 from .status import MODULES, fresh_stages, states, units_of
 
-QUICK_TRAIN = 5e9  # bytes that are more than any training of these networks keeps; exact numbers load torch
+# Bytes that need no estimate: more than any training of these networks keeps (exact numbers load torch).
+KNOWN = {"prepare": 0.0, "train": 5e9}
 
 
 class Row(NamedTuple):
-    """A stage that would run: why, its products' bytes, those still to be written, its waiting shards."""
+    """A stage that would run: why, its products' bytes, those still to be written, its waiting shards.
+
+    ``again`` are its units that --clean removed and that are made again: STAGE:UNIT.
+    """
 
     stage: str
     why: str
     whole: float | None
     rest: float | None
     shards: int | None
+    again: tuple[str, ...] = ()
 
 
 def rows(run: Run, stages: list[str], force: bool = False) -> list[Row]:
     """A row for each of ``stages``; ``why`` is empty for a fresh one, which writes nothing."""
     estimate, found, units = Estimate(run), [], units_of(run)
     fresh, restored = fresh_stages(run, stages, force)
-    again = {unit.stage for unit in restored}
+    again = {stage: tuple(f"{stage}:{of.name}" for of in restored if of.stage == stage) for stage in stages}
     for stage in stages:
         reasons = [state for state in states(run, [stage]) if state.reason is not None]
         whole = estimate.stage(stage)
@@ -49,7 +54,7 @@ def rows(run: Run, stages: list[str], force: bool = False) -> list[Row]:
             continue
         if reasons:
             why = f"{reasons[0].unit} {reasons[0].reason}"
-        elif stage in again:
+        elif again[stage]:
             why = "it was cleaned away and a later stage reads it"
         else:
             why = "--force" if force else "an earlier stage will"
@@ -57,7 +62,7 @@ def rows(run: Run, stages: list[str], force: bool = False) -> list[Row]:
         # Behind a stage that will run, what is fresh now will not be.
         wait = [unit for unit in units.get(stage, []) if not reasons or unit.stale() or cleaned(unit)]
         count = _waiting(run, stage, wait, estimate, begun=bool(reasons))
-        found.append(Row(stage, why, whole, rest, count))
+        found.append(Row(stage, why, whole, rest, count, again[stage]))
     return found
 
 
@@ -111,6 +116,9 @@ def refuse_unbuildable(run: Run) -> None:
 def text(run: Run, found: list[Row], how: Mapping[str, str], path: Path) -> str:
     """What --dry-run prints: of each stage its disk, why it would run, and the commands."""
     lines = [f"recipe {run.recipe}, model {run.tag}, in {run.work}"]
+    again = [word for row in found for word in row.again]
+    if again:
+        lines.append(f"{'':27s}$ {python('recipe.clean', str(path), '--restore', *again)}")
     for row in found:
         need = " " * 9 + "?   " if row.whole is None else f"{row.whole / 1e6:10.1f} MB"
         lines.append(f"  {row.stage:9s} {need}  {f'run: {row.why}' if row.why else 'skip: fresh'}")
@@ -119,6 +127,7 @@ def text(run: Run, found: list[Row], how: Mapping[str, str], path: Path) -> str:
                 jobs = min(row.shards, int(how["nj"]))
                 lines.append(f"{'':27s}{row.shards} shards in {jobs} jobs")
             lines += [f"{'':27s}$ {command}" for command in commands(row, how, path)]
+    lines += [f"{'':27s}$ {command}" for command in summaries([row.stage for row in found], path)]
     unknown = [row.stage for row in found if row.rest is None]
     rest = sum(row.rest for row in found if row.rest is not None)
     there = free(Path(run.work))
@@ -135,16 +144,35 @@ def commands(row: Row, how: Mapping[str, str], path: Path) -> list[str]:
     for name in ("cmd", "nj", "ngpu", "nodes"):
         words += [f"--{name}", how[name]]
     words += ["--force"] if how.get("force") else []
+    words += ["--ignore-disk"] if how.get("ignore") else []
+    scratch = f"TIMBRE_SCRATCH={shlex.quote(how['scratch'])} " if how.get("scratch") else ""
     if not Path(script).is_file():
-        return [shlex.join(words)]
+        return [scratch + shlex.join(words)]
     waiting = how["nj"] if row.shards is None else str(row.shards)  # as wide as it may be
     asked = subprocess.run(
         ["bash", *words, "--dry-run", waiting], capture_output=True, text=True, check=False, encoding="utf-8"
     )
     if asked.returncode != 0:
         raise InputError(asked.stderr.strip(), where=script)
-    inner = asked.stdout.strip("\0").split("\0\0")
-    return [shlex.join(words), *(f"  {shlex.join(command.split(chr(0)))}" for command in inner if command)]
+    said = asked.stdout.strip("\0").split("\0\0")
+    inner = [shlex.join(command.split("\0")) for command in said if command]
+    need = KNOWN.get(row.stage, row.whole)
+    if not how.get("ignore") and (need is None or free(path.parent) < 4 * need + SPARE):
+        inner.insert(0, python("recipe.plan", str(path), row.stage))  # as steps/step.sh has it
+    return [scratch + shlex.join(words), *(f"  {command}" for command in inner)]
+
+
+def python(module: str, *words: str) -> str:
+    """A command of this program as people write it."""
+    return shlex.join(["python", "-m", f"pysteps.{module}", *words])
+
+
+def summaries(stages: list[str], path: Path) -> list[str]:
+    """What ./run.sh runs behind its last stage."""
+    last = stages[-1] if stages else ""
+    said = ["score"] if last == "score" or (last == "diarize" and stages[0] != "diarize") else []
+    said += ["diarize"] if last == "diarize" else []
+    return [python(name, "summary", "--run", str(path)) for name in said]
 
 
 def refuse_full(run: Run, found: list[Row]) -> None:
@@ -159,8 +187,7 @@ def refuse_full(run: Run, found: list[Row]) -> None:
 
 def note(run: Run, estimate: Estimate) -> None:
     """Write exp/TAG/todo/disk: a stage and its bytes a line, for steps to compare with what is free."""
-    known = {stage: QUICK_TRAIN if stage == "train" else estimate.stage(stage) for stage in STAGES}
-    known["prepare"] = 0.0
+    known = {stage: KNOWN[stage] if stage in KNOWN else estimate.stage(stage) for stage in STAGES}
     lines = (f"{stage} {size:.0f}\n" for stage, size in known.items() if size is not None)
     write_text(run.exp / "todo" / "disk", "".join(lines))
 

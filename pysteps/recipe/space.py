@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from ..formats.run import Run
@@ -38,15 +39,15 @@ def places(run: Run, stage: str) -> list[Path]:
 
 
 def used(paths: Iterable[Path]) -> int:
-    """Bytes that files and folders take, as du counts them."""
+    """Bytes that files and folders take, as du counts them; not what a run removes meanwhile."""
     total = 0
     for top in paths:
-        if not top.exists():
-            continue
-        total += top.lstat().st_blocks * 512
+        found = [str(top)]
         for folder, inner, names in os.walk(top):
-            for name in (*inner, *names):
-                total += os.lstat(os.path.join(folder, name)).st_blocks * 512
+            found += [os.path.join(folder, name) for name in (*inner, *names)]
+        for path in found:
+            with suppress(FileNotFoundError):
+                total += os.lstat(path).st_blocks * 512
     return total
 
 

@@ -6,12 +6,14 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
 from ..egs import live
 from ..formats import scratch
-from ..formats.atomic import write_text
+from ..formats.atomic import asking, write_text
+from ..formats.errors import InputError
 from ..formats.run import Run
 from ..formats.stamps import Unit
 from ..formats.tables import read_table
@@ -88,9 +90,11 @@ def do(run: Run, unit: Unit) -> None:
     from .data import on_scratch
     from .loop import run_training
 
+    key = unit.key()
     if int(os.environ.get("RANK", "0")) == 0:
-        _keep_or_clear(run, unit.key())
-    with on_scratch(open_egs(run), scratch.chosen()) as source:
+        _keep_or_clear(run, key)
+    still = partial(_refuse_begun_anew, run, key)
+    with on_scratch(open_egs(run), scratch.chosen()) as source, asking(still):
         run_training(
             TrainOptions(**run.options[NAME]),
             ModelOptions(**run.options["models"]),
@@ -99,6 +103,15 @@ def do(run: Run, unit: Unit) -> None:
             run.exp,
             read(run.egs),
         )
+
+
+def _refuse_begun_anew(run: Run, key: str) -> None:
+    # A training whose driver was killed may outlive it in a queue: no checkpoint and no model of it must get
+    # among those of the training that took its place.
+    path = run.exp / "checkpoints" / "key"
+    if not path.is_file() or path.read_text("utf-8").strip() != key:
+        said = "training has begun anew meanwhile: this job is left over from an earlier run"
+        raise InputError(said, where=path.parent, mend="nothing to mend: the newer one goes on")
 
 
 def _keep_or_clear(run: Run, key: str) -> None:

@@ -15,7 +15,8 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-from contract import Request
+from contract import QueueError, Request
+from jobs import Events, ask, nap
 from sbatch import MEANINGFUL, options_of, write_script, write_whole
 from sbatch import PRIVATE as PRIVATE
 from sbatch import SHARED as SHARED
@@ -25,10 +26,6 @@ PASSING = ("timed out", "temporarily", "Unable to contact", "try again", "Connec
 HELD = "launch_failed_requeued_held"
 OUTAGE = 300.0  # seconds that a controller may be away
 PATIENCE = 15.0  # seconds that cancelled tasks get to leave
-
-
-class SlurmError(Exception):
-    """Slurm refused or cannot be reached."""
 
 
 class Task(NamedTuple):
@@ -89,26 +86,13 @@ def fingerprint(request: Request) -> str:
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def ask(*command: str) -> subprocess.CompletedProcess[str]:
-    """One Slurm program, out of reach of the terminal's Ctrl-C."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, start_new_session=True, timeout=60, env=environment
-        )
-    except FileNotFoundError as error:
-        raise SlurmError(f"there is no {command[0]} here: is this a machine of the cluster?") from error
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"{command[0]} timed out")
-
-
 class Queue:
     """The arrays of one fan-out."""
 
     launcher = "slurm"
 
-    def __init__(self, request: Request, settings: dict[str, str]) -> None:
-        self._request, self._settings = request, settings
+    def __init__(self, request: Request, settings: dict[str, str], events: Events | None = None) -> None:
+        self._request, self._settings, self._events = request, settings, events
         base = os.path.join(os.path.dirname(os.path.abspath(request.log)), ".slurm", request.name)
         self._folder, self._record = base, base + ".json"
         self._mark = fingerprint(request)
@@ -116,7 +100,7 @@ class Queue:
         self.arrays: list[Array] = []
 
     def submit(self, jobs: list[int]) -> None:
-        """One array for these jobs; SlurmError with sbatch's words if it is refused."""
+        """One array for these jobs; QueueError with sbatch's words if it is refused."""
         name = re.sub(r"[^\w.-]", "_", self._request.name) + "." + os.urandom(4).hex()
         array = Array(name, os.path.join(self._folder, name), jobs, None)
         os.makedirs(array.folder)
@@ -126,21 +110,28 @@ class Queue:
         self._save()
         deadline, attempt = time.monotonic() + OUTAGE, 0
         while True:
-            said = ask("sbatch", *options, script)
+            said = self._ask("sbatch", *options, script, grace=10.0)
             if said.returncode == 0:
                 array.number = said.stdout.strip().partition(";")[0]
                 break
             if not any(word in said.stderr for word in PASSING):
                 self.arrays.remove(array)
                 self._save()
-                raise SlurmError(f"sbatch refused {self._request.name}: {said.stderr.strip()}")
-            if time.monotonic() > deadline:
-                raise SlurmError(f"sbatch cannot be reached: {said.stderr.strip()}")
+                raise QueueError(f"sbatch refused {self._request.name}: {said.stderr.strip()}")
             attempt += 1
-            time.sleep(min(attempt, 10))
-            if (self.states() or {}).keys() & array.open:
+            nap(self._events, min(attempt, 10))
+            states = self._heard(deadline, f"sbatch cannot be reached: {said.stderr.strip()}")
+            if states.keys() & array.open or array.exits():
                 break  # it was accepted after all; its name is enough
         self._save()
+
+    def _heard(self, deadline: float, otherwise: str) -> dict[Task, tuple[str, str]]:
+        """``states`` as soon as Slurm answers; QueueError when it has not by then."""
+        while (states := self.states()) is None or time.monotonic() > deadline:
+            if time.monotonic() > deadline:
+                raise QueueError(otherwise)
+            nap(self._events, 2)
+        return states
 
     def adopt(self) -> dict[int, int] | None:
         """Take over what an earlier run left in the queue, if it does the same: failures so far by job.
@@ -153,11 +144,8 @@ class Queue:
         except FileNotFoundError:
             return None
         self.arrays = [Array(*entry) for entry in record["arrays"] if os.path.isdir(entry[1])]
-        deadline = time.monotonic() + OUTAGE
-        while (states := self.states()) is None:
-            if time.monotonic() > deadline:
-                raise SlurmError("the queue cannot be asked what became of an earlier run's jobs")
-            time.sleep(2)
+        unknown = f"squeue does not say what became of an earlier run's jobs ({self._record})"
+        states = self._heard(time.monotonic() + OUTAGE, unknown)
         ids = ", ".join(sorted({array.number or array.name for array in self.arrays}))
         found = f"slurm: {self._request.name}: an earlier run's array {ids}"
         if states and record["mark"] == self._mark:
@@ -170,8 +158,9 @@ class Queue:
                     failures[task.job] = failures.get(task.job, 0) + 1
             return failures
         if states:
-            sys.stderr.write(f"{found} did something else: cancelling it\n")
-            self.cancel()
+            sys.stderr.write(f"{found} is queued: cancelling it\n")
+            if not self.cancel(patience=60.0):
+                raise QueueError(f"array {ids} does not leave the queue: see squeue --me")
         self.forget()
         return None
 
@@ -184,7 +173,7 @@ class Queue:
         if not names:
             return {}
         asked = ("-u", str(os.getuid()), "--name", ",".join(names), "-o", "%j %K %T %r")
-        said = ask("squeue", "-h", "-r", *asked)
+        said = self._ask("squeue", "-h", "-r", *asked)
         if said.returncode:
             if not self._unheard:
                 sys.stderr.write(f"slurm: squeue: {said.stderr.strip()}; asking again\n")
@@ -203,31 +192,41 @@ class Queue:
     def verdict(self, task: Task) -> str:
         """Slurm's word for how a task ended (CANCELLED, TIMEOUT, OUT_OF_MEMORY ...), empty if it forgot."""
         for _ in range(20):
-            said = ask("scontrol", "show", "job", "-o", self.number_of(task))
+            said = self._ask("scontrol", "show", "job", "-o", self.number_of(task))
             match = re.search(r"\bJobState=(\w+)", said.stdout)
             away = said.returncode and any(word in said.stderr for word in PASSING)
             if not away and (not match or match[1] not in ("RUNNING", "COMPLETING")):
                 break
-            time.sleep(0.5)
+            nap(self._events, 0.5)
         return match[1] if match and match[1] not in ("RUNNING", "COMPLETING", "COMPLETED") else ""
 
     def words(self, task: Task) -> str:
         """What the task itself says about its end."""
         return next((array.words(task) for array in self.arrays if array.name == task.name), "")
 
-    def cancel(self, task: Task | None = None) -> None:
-        """Cancel a task, or all arrays and wait until they are gone, so that no restart meets their tasks."""
+    def cancel(self, task: Task | None = None, patience: float = PATIENCE) -> bool:
+        """Cancel a task, or all arrays; whether these are out of the queue, so that no restart meets them.
+
+        By name: an array that sbatch gave up on may be there without a number. No signal ends this early.
+        """
         if task is not None:
-            ask("scancel", self.number_of(task))
-            return
-        for array in self.arrays:
-            if array.number:
-                ask("scancel", array.number)
-            else:
-                ask("scancel", "-u", str(os.getuid()), "--name", array.name)
-        deadline = time.monotonic() + PATIENCE
-        while self.states() != {} and time.monotonic() < deadline:
-            time.sleep(0.2)
+            return self._ask("scancel", self.number_of(task)).returncode == 0
+        events, self._events = self._events, None
+        deadline, untold = time.monotonic() + patience, list(self.arrays)
+        mine = ("scancel", "-u", str(os.getuid()))
+        try:
+            while True:
+                untold = [array for array in untold if self._ask(*mine, "--name", array.name).returncode]
+                if self.states() == {}:
+                    return True
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.2)
+        finally:
+            self._events = events
+
+    def _ask(self, *command: str, grace: float = 2.0) -> subprocess.CompletedProcess[str]:
+        return ask(self._events, *command, grace=grace)
 
     def forget(self) -> None:
         """Remove what was kept about the arrays."""

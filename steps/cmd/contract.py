@@ -36,6 +36,10 @@ class Refused(Exception):
     """The command line or the settings file breaks the contract; the message says how."""
 
 
+class QueueError(Exception):
+    """The queue refused or cannot be reached; the message says what it said."""
+
+
 class Request(NamedTuple):
     """One fan-out: ``command`` for every number in ``jobs``, each with its own log."""
 
@@ -152,6 +156,12 @@ def kind_of(request: Request, settings: dict[str, str]) -> str:
     if request.number("gpu", 0):
         return "gpu"
     return "io" if request.name in settings.get("io.jobs", "").split() else "cpu"
+
+
+def at_once(request: Request, settings: Mapping[str, str]) -> int | None:
+    """Jobs that may run at the same time: the smaller of --max-jobs-run and the site's max_jobs_run."""
+    said = (request.options.get("max-jobs-run"), settings.get("max_jobs_run"))
+    return min((int(text) for text in said if text), default=None)
 
 
 def tail(path: str, start: int = 0, lines: int = TAIL_LINES) -> list[str]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from arrays import Array, Task
-from contract import Progress, Request, meaning, report_failure, tail
-from jobs import Events
+from contract import Progress, QueueError, Request, meaning, report_failure, tail
+from jobs import Events, Stopped
 
 LOST = -1  # a task that left the queue without an exit code
 STUCK = -2  # a task that the queue holds and will never start
@@ -37,8 +38,8 @@ class Queue(Protocol):
     def verdict(self, task: Task) -> str:
         """The queue's word for how a task ended: CANCELLED if somebody did that, empty if unknown."""
 
-    def cancel(self, task: Task | None = None) -> None:
-        """This task, or all."""
+    def cancel(self, task: Task | None = None) -> bool:
+        """This task, or all; whether they are gone."""
 
     def number_of(self, task: Task) -> str:
         """What the queue calls the task."""
@@ -139,6 +140,33 @@ def pause(turn: int, longest: float) -> float:
     return min(0.2 * 1.15 ** min(turn, 100), longest)
 
 
+def lead(begin: Callable[[], None], fan: Fan, events: Events, longest: float) -> int:
+    """Begin and follow; the launcher's exit status. Whatever ends this early, nothing stays in the queue."""
+    name = f"{fan.queue.launcher}: {fan.request.name}"
+    try:
+        begin()
+        return follow(fan, events, longest)
+    except Stopped:
+        give_back(fan.queue)
+        sys.stderr.write(f"{name}: cancelled; {len(fan.done)} jobs were done\n")
+        return 128 + (events.signal or signal.SIGTERM)
+    except (QueueError, OSError) as error:
+        sys.stderr.write(f"{fan.queue.launcher}: {error}\n")
+        give_back(fan.queue)
+        return 1
+
+
+def give_back(queue: Queue) -> None:
+    """Cancel everything; say so if the queue does not answer."""
+    try:
+        gone = not queue.arrays or queue.cancel()
+    except (QueueError, OSError):
+        gone = False
+    if not gone:
+        names = ", ".join(array.name for array in queue.arrays)
+        sys.stderr.write(f"{queue.launcher}: {names} may still be in the queue; the next start cancels it\n")
+
+
 def follow(fan: Fan, events: Events, longest: float) -> int:
     """Wait for all tasks; the launcher's exit status. ``longest``: seconds between two looks at the queue."""
     request, queue = fan.request, fan.queue
@@ -146,13 +174,11 @@ def follow(fan: Fan, events: Events, longest: float) -> int:
     states: States | None = None
     turn, next_look = 0, 0.0
     while len(fan.done) < len(request.jobs):
+        if events.signal:  # before the parent, which may have heard the same and be gone
+            progress.clear()
+            raise Stopped
         if events.orphaned():
             return 143  # the array goes on; the restart finds it
-        if events.signal:
-            progress.clear()
-            queue.cancel()
-            sys.stderr.write(f"{queue.launcher}: {request.name}: cancelled; {len(fan.done)} jobs were done\n")
-            return 128 + events.signal
         asked = time.monotonic() >= next_look
         if asked:
             states = queue.states()
@@ -162,7 +188,7 @@ def follow(fan: Fan, events: Events, longest: float) -> int:
         if ended:
             progress.clear()
             report(fan, *ended)
-            queue.cancel()
+            give_back(queue)
             return 1
         progress.show(len(fan.done), waiting_words(states), running_logs(request, states))
         events.wait(min(pause(turn, longest), 2.0))  # exit codes are cheap to look for, the queue is not

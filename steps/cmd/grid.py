@@ -12,36 +12,23 @@ import pwd
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 from xml.etree import ElementTree
 
 from arrays import Array, Task
-from contract import Refused, Request, kind_of
+from contract import QueueError, Refused, Request, at_once, kind_of
 from follow import States
+from jobs import Events, ask, nap
 from sbatch import task_command, task_spec, write_whole
 
 PASSING = ("commlib", "gdi", "qmaster", "timed out", "Connection refused")  # the master is away for a while
+OUTAGE = 300.0  # seconds that the master may be away
 PATIENCE = 15.0  # seconds that deleted tasks get to leave
 KINDS = ("cpu", "io", "gpu")
 OF_A_KIND = ("queue", "project", "time", "extra")
 NUMBERS = ("retries", "max_jobs_run", "poll", "grace")
 GENERAL = (*NUMBERS, "shell", "threads", "mem", "io.jobs", "gpu.gpus")
-
-
-class GridError(Exception):
-    """Grid Engine refused or cannot be reached."""
-
-
-def ask(*command: str) -> subprocess.CompletedProcess[str]:
-    """One Grid Engine program, out of reach of the terminal's Ctrl-C."""
-    try:
-        return subprocess.run(command, capture_output=True, text=True, start_new_session=True, timeout=60)
-    except FileNotFoundError as error:
-        raise GridError(f"there is no {command[0]} here: is this a machine that may submit?") from error
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"{command[0]} timed out")
 
 
 def check(settings: dict[str, str]) -> None:
@@ -50,7 +37,8 @@ def check(settings: dict[str, str]) -> None:
     for key, value in settings.items():
         if key not in known:
             raise Refused(f"sge.yaml: unknown key {key}; known: {' '.join(sorted(known))}")
-        if key in NUMBERS and not re.fullmatch(r"\d+(\.\d+)?", value):
+        pattern = r"[1-9]\d*" if key == "max_jobs_run" else r"\d+(\.\d+)?"
+        if key in NUMBERS and not re.fullmatch(pattern, value):
             raise Refused(f"sge.yaml: {key} cannot be {value!r}")
 
 
@@ -59,22 +47,23 @@ class Grid:
 
     launcher = "sge"
 
-    def __init__(self, request: Request, settings: dict[str, str]) -> None:
-        self._request, self._settings = request, settings
+    def __init__(self, request: Request, settings: dict[str, str], events: Events | None = None) -> None:
+        self._request, self._settings, self._events = request, settings, events
         self._folder = os.path.join(os.path.dirname(os.path.abspath(request.log)), ".sge", request.name)
         self._unheard = False
         self.arrays: list[Array] = []
 
     def submit(self, jobs: list[int]) -> None:
-        """One array for these jobs; GridError with qsub's words if it is refused."""
+        """One array for these jobs; QueueError with qsub's words if it is refused."""
         word = re.sub(r"[^\w.-]", "_", self._request.name, flags=re.ASCII)
         name = ("" if word[0].isalpha() else "t") + f"{word}.{os.urandom(4).hex()}"  # no digit comes first
         array = Array(name, os.path.join(self._folder, name), jobs, None)
         os.makedirs(array.folder)
         script = self._write_script(array)
         self.arrays.append(array)
-        for attempt in range(5):
-            said = ask("qsub", *self._options(array), script)
+        deadline, attempt = time.monotonic() + OUTAGE, 0
+        while True:
+            said = ask(self._events, "qsub", *self._options(array), script, grace=10.0)
             if said.returncode == 0:
                 numbers = re.findall(r"^(\d+)", said.stdout, re.MULTILINE)  # a site's checker may talk, too
                 array.number = numbers[-1] if numbers else None
@@ -82,11 +71,20 @@ class Grid:
             if not any(word in said.stderr for word in PASSING):
                 self.arrays.remove(array)
                 shutil.rmtree(array.folder, ignore_errors=True)
-                raise GridError(f"qsub refused {self._request.name}: {(said.stderr or said.stdout).strip()}")
-            time.sleep(1 + attempt)
-            if (self.states() or {}).keys() & array.open:
+                raise QueueError(f"qsub refused {self._request.name}: {(said.stderr or said.stdout).strip()}")
+            attempt += 1
+            nap(self._events, min(attempt, 10))
+            states = self._heard(deadline, f"qsub cannot reach the queue: {said.stderr.strip()}")
+            if states.keys() & array.open or array.exits():
                 return  # it was accepted after all; its name is enough
-        raise GridError(f"qsub cannot reach the queue: {said.stderr.strip()}")
+
+    def _heard(self, deadline: float, otherwise: str) -> States:
+        """``states`` as soon as Grid Engine answers; QueueError when it has not by then."""
+        while (states := self.states()) is None or time.monotonic() > deadline:
+            if time.monotonic() > deadline:
+                raise QueueError(otherwise)
+            nap(self._events, 2)
+        return states
 
     def delete_left_over(self) -> None:
         """Delete what an earlier launcher of the same fan-out, killed, left in the queue."""
@@ -99,16 +97,13 @@ class Grid:
                     self.arrays.append(Array(name, folder, json.load(handle)["jobs"], None))
             except OSError:
                 continue  # killed before it had written this: nothing was submitted
-        for _ in range(60):
-            if (states := self.states()) is not None:
-                break
-            time.sleep(2)
-        else:
-            raise GridError("the queue cannot be asked what became of an earlier run's jobs")
+        unknown = f"qstat does not say what became of an earlier run's jobs ({self._folder})"
+        states = self._heard(time.monotonic() + OUTAGE, unknown)
         if states:
             names = ", ".join(sorted({task.name for task in states}))
             sys.stderr.write(f"sge: {self._request.name}: deleting an earlier run's {names}\n")
-            self.cancel()
+            if not self.cancel(patience=60.0):
+                raise QueueError(f"{names} does not leave the queue: see qstat")
         self.forget()
 
     def states(self) -> States | None:
@@ -116,7 +111,7 @@ class Grid:
         arrays = {array.name: array for array in self.arrays}
         if not arrays:
             return {}
-        said = ask("qstat", "-xml", "-u", pwd.getpwuid(os.getuid()).pw_name)
+        said = ask(self._events, "qstat", "-xml", "-u", pwd.getpwuid(os.getuid()).pw_name)
         try:
             if said.returncode:
                 raise ElementTree.ParseError(said.stderr.strip() or f"exit code {said.returncode}")
@@ -141,32 +136,41 @@ class Grid:
     def verdict(self, task: Task) -> str:
         """Why a stuck task does not start, or whether somebody deleted it; empty if that is not known."""
         number, _, index = self.number_of(task).partition(".")
-        about = ask("qstat", "-j", number).stdout
+        about = ask(self._events, "qstat", "-j", number).stdout
         for of, reason in re.findall(r"^error reason\s+(\d+):\s*(.*)", about, re.MULTILINE):
             if of == index:
                 return "Grid Engine says: " + reason.strip()
         if not shutil.which("qacct"):
             return ""
-        kept = ask("qacct", "-j", number, "-t", index).stdout
+        kept = ask(self._events, "qacct", "-j", number, "-t", index).stdout
         by = re.search(r"^deleted_by\s+(\S+)", kept, re.MULTILINE)  # Univa and Altair have it
         if by and by[1] not in ("NONE", "undefined"):
             return "CANCELLED"
         failed = re.search(r"^failed\s+(.*\S)", kept, re.MULTILINE)
         return f"Grid Engine says: failed {failed[1]}" if failed and failed[1] != "0" else ""
 
-    def cancel(self, task: Task | None = None) -> None:
-        """Delete this task; or all arrays, and wait until they are gone, so that no restart meets them."""
+    def cancel(self, task: Task | None = None, patience: float = PATIENCE) -> bool:
+        """Delete this task; or all arrays, by name: whether they are gone, so that no restart meets them.
+
+        No signal ends this early.
+        """
         if task:
             number, _, index = self.number_of(task).partition(".")
-            ask("qdel", number, "-t", index)
-            return
-        left = self.states()
-        for array in self.arrays:
-            if left is None or any(task.name == array.name for task in left):
-                ask("qdel", array.number or array.name)
-        deadline = time.monotonic() + PATIENCE
-        while self.states() != {} and time.monotonic() < deadline:
-            time.sleep(0.2)
+            return ask(self._events, "qdel", number, "-t", index).returncode == 0
+        events, self._events = self._events, None
+        deadline = time.monotonic() + patience
+        told: set[str] = set()
+        try:
+            while (left := self.states()) != {} and time.monotonic() < deadline:
+                for name in {array.name for array in self.arrays} - told:
+                    if left is not None and not any(task.name == name for task in left):
+                        continue  # qdel would complain
+                    if ask(None, "qdel", name).returncode == 0:
+                        told.add(name)
+                time.sleep(0.2)
+            return left == {}
+        finally:
+            self._events = events
 
     def forget(self) -> None:
         """Remove what was kept about the arrays."""
@@ -185,9 +189,9 @@ class Grid:
     def _options(self, array: Array) -> list[str]:
         request, settings = self._request, self._settings
         kind, threads = kind_of(request, settings), request.number("num-threads", 1)
-        width = request.options.get("max-jobs-run") or settings.get("max_jobs_run")
+        width = at_once(request, settings)
         options = ["-terse", "-N", array.name, "-t", f"1-{len(array.jobs)}"]
-        options += ["-tc", width] if width else []
+        options += ["-tc", str(width)] if width else []
         options += ["-wd", os.getcwd(), "-o", "/dev/null", "-j", "y", "-r", "n"]
         options += ["-S", settings.get("shell", "/bin/bash")]
         asked = shlex.split(settings.get("threads", "")) if threads > 1 else []

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from contract import tail
+from contract import QueueError, tail
 
 
 class Events:
@@ -57,6 +57,58 @@ class Events:
                 pass
         except BlockingIOError:
             pass
+
+
+class Stopped(Exception):
+    """A signal came while a queue was waited for."""
+
+
+def nap(events: Events | None, seconds: float) -> None:
+    """Sleep; Stopped if a signal comes."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if events is None:
+            time.sleep(left)
+        elif events.signal:
+            raise Stopped
+        else:
+            events.wait(left)
+
+
+def ask(events: Events | None, *command: str, grace: float = 2.0) -> subprocess.CompletedProcess[str]:
+    """One program of a queue, out of reach of the terminal's Ctrl-C.
+
+    Stopped if a signal comes and the program does not end within ``grace`` seconds; without ``events`` it is
+    waited for, a quarter of a minute.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
+    deadline, heard = time.monotonic() + (60.0 if events else 15.0), False
+    try:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=environment,
+        )
+    except FileNotFoundError as error:
+        raise QueueError(f"there is no {command[0]} here: is this a machine of the cluster?") from error
+    while True:
+        try:
+            out, err = process.communicate(timeout=0.25)
+            return subprocess.CompletedProcess(command, process.returncode, out, err)
+        except subprocess.TimeoutExpired:
+            if events and events.signal and not heard:
+                deadline, heard = min(deadline, time.monotonic() + grace), True
+            if time.monotonic() < deadline:
+                continue
+        process.kill()
+        process.communicate()
+        if events and events.signal:
+            raise Stopped
+        return subprocess.CompletedProcess(command, 1, "", f"{command[0]} timed out")
 
 
 def _process_handle(pid: int) -> int | None:

@@ -12,7 +12,7 @@ import shlex
 import sys
 from typing import Any
 
-from contract import OPTIONS, Refused, Request, kind_of
+from contract import OPTIONS, Refused, Request, at_once, kind_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # What a task must have as this process has it, whatever the site does with environments.
@@ -36,6 +36,7 @@ def check(settings: dict[str, str]) -> None:
         pattern = OPTIONS["mem"] if key.startswith("mem.") or key.endswith(".mem") else r".*"
         pattern = r"\d+(\.\d+)?" if key in NUMBERS else r"[1-9]\d*" if key.endswith(".threads") else pattern
         pattern = "yes|no|true|false" if key == "enforce_mem" else pattern
+        pattern = r"[1-9]\d*" if key == "max_jobs_run" else pattern
         if not re.fullmatch(pattern, value):
             raise Refused(f"slurm.yaml: {key} cannot be {value!r}")
 
@@ -57,7 +58,7 @@ def threads(request: Request, settings: dict[str, str]) -> int:
 def options_of(request: Request, settings: dict[str, str], name: str, folder: str, tasks: int) -> list[str]:
     """sbatch's options for an array of ``tasks`` tasks called ``name`` whose files lie in ``folder``."""
     kind, nodes = kind_of(request, settings), request.number("nodes", 1)
-    width = request.options.get("max-jobs-run") or settings.get("max_jobs_run")
+    width = at_once(request, settings)
     # A task that Slurm puts back (preemption, a dead node, scontrol requeue) stays the same task.
     options = ["--parsable", "--requeue", f"--job-name={name}", f"--chdir={os.getcwd()}"]
     options += [f"--array=0-{tasks - 1}" + (f"%{width}" if width else "")]
