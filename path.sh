@@ -95,12 +95,12 @@ CHECK
 _timbre_named_python() {
   bin=$(cd "$(dirname "$1")" && pwd) || return 1
   [[ $bin/python -ef $1 && $bin/python3 -ef $1 ]] && return 0
-  bin=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/timbre/python-$(printf %s "$1" | cksum | cut -d ' ' -f 1)
+  bin=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/timbre/bash-python-$(printf %s "$1" | cksum | cut -d ' ' -f 1)
   [[ -x $bin/python && -x $bin/python3 ]] && return 0
   mkdir -p "$bin" || return 1
   local name
   for name in python python3; do
-    printf '#!/bin/sh\nexec %q "$@"\n' "$1" >"$bin/$name.$$" && chmod +x "$bin/$name.$$" && mv "$bin/$name.$$" "$bin/$name" || return 1
+    printf '#!/usr/bin/env bash\nexec %q "$@"\n' "$1" >"$bin/$name.$$" && chmod +x "$bin/$name.$$" && mv "$bin/$name.$$" "$bin/$name" || return 1
   done
 }
 

@@ -6,5 +6,6 @@
 ((ngpu)) || export CUDA_VISIBLE_DEVICES='' # none asked for, none used
 fan_out diarize --mem 4 --gpu "$((ngpu > 0))"
 "${launcher[@]}" --mem 8 "$log/diarize.log" python -m pysteps.diarize run --run "$run"
-[[ ! -f ${run%/*}/report.html ]] || # the error rates go into stage score's report
-  "${launcher[@]}" "$log/report.log" python -m pysteps.score report --run "$run"; exit
+if [[ -f ${run%/*}/report.html ]]; then # the error rates go into stage score's report
+  "${launcher[@]}" "$log/report.log" python -m pysteps.score report --run "$run"
+fi
