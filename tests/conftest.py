@@ -30,3 +30,31 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no reference data at {folder}; set TIMBRE_SHARED to the folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def prepared_conversations(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``conversations`` copies: made once."""
+    from tests.conversing import prepare
+
+    return prepare(repo, tmp_path_factory.mktemp("conversations"))
+
+
+@pytest.fixture
+def conversations(prepared_conversations: Path, tmp_path: Path) -> Path:
+    """A work folder as stages 0 to 8 leave it, of recordings of seconds, for stage diarize."""
+    from tests.conversing import copied
+
+    return copied(prepared_conversations, tmp_path / "work")
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stage 9 without its pictures, a second a page: they are drawn in tests/test_report_*.py."""
+    for room in ("page", "sections"):
+        monkeypatch.setattr(f"pysteps.report.{room}.picture", lambda *_: b"")
+    for kind in ("det_figure", "histogram_figure", "reliability_figure", "bayes_figure", "confusion_figure"):
+        monkeypatch.setattr(f"pysteps.report.sections.{kind}", lambda *_, **__: None)
+    monkeypatch.setattr("pysteps.report.page.det_figure", lambda *_, **__: None)
+    monkeypatch.setattr("pysteps.report.sections.training_figures", lambda *_: {})
+    monkeypatch.setattr("pysteps.score.pictures.plane", lambda *_: None)

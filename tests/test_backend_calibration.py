@@ -274,3 +274,34 @@ def test_quality_measures_by_hand():
         quality_measures({"duration": ([0.0], [1.0])}, [[0, 0]])
     with pytest.raises(InputError, match="known are duration, magnitude, cohort"):
         quality_measures({"pitch": ([0.0], [1.0])}, [[0, 0]])
+
+
+@pytest.mark.parametrize("size", [1e308 / 4, 1e200, 1e-170, 1e-320])
+def test_scores_beyond_float64_s_squares_are_refused(size):
+    scores, label = gaussian(40, 40, 4.0)
+    with pytest.raises(InputError, match="cannot be worked out: the numbers are too"):
+        fit_logistic(scores / 10 * size, label)
+    assert np.isfinite(fit_pav(scores / 10 * size, label).llrs).all()
+
+
+def test_scores_that_differ_in_the_last_digit_alone_are_refused():
+    scores, label = gaussian(40, 40, 4.0, scale=1e-14, shift=1.0)
+    with pytest.raises(InputError, match="equal to 12 digits"):
+        fit_logistic(scores, label)
+
+
+@pytest.mark.parametrize("p_target", [0.0, 1e-320, 1e-30, 1.0, 1 - 1e-12, float("nan")])
+def test_a_prior_that_rounding_swallows_is_refused(p_target):
+    with pytest.raises(InputError, match="p_target .* is not between 1e-09"):
+        fit_logistic([1.0, 0.0, 0.5], [1, 0, 0], p_target=p_target)
+
+
+def test_a_ratio_that_is_too_large_is_refused():
+    with pytest.raises(InputError, match="the ratio of trial 2 is too large"):
+        Logistic(0.0, {"a": 10.0, "b": 10.0}, {}).apply([[1.0, 1.0], [1e308, -1e308]])
+
+
+def test_json_of_a_million_brackets_is_refused(tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 1_000_000)
+    with pytest.raises(InputError, match="deep.json: the calibration is damaged: too deep"):
+        load_calibration(tmp_path / "deep.json")

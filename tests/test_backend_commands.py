@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import threading
 
 import kaldiio
 import numpy as np
@@ -137,7 +139,8 @@ def test_that_nobody_looked_at_the_cohort_is_said(world, capsys):
     [
         (LINE, "--evaluated train/utt2spk", "train/utt2spk: 30 speakers of it are in --xvectors too"),
         ("cosine | s-norm", "--cohort eval/xvector.scp --cohort-utt2spk eval/utt2spk", "are in --cohort too"),
-        ("cosine", "--dev eval/xvector.scp --dev-trials eval/trials", "48 utterances of it are in --dev too"),
+        ("cosine", "--dev eval/xvector.scp --dev-utt2spk eval/utt2spk", "8 speakers of it are in --dev too"),
+        ("cosine", "--dev eval/xvector.scp --dev-trials eval/trials", "nobody says whose .*--dev-utt2spk"),
         ("center adapt=t | cosine", "--adapt t=eval/xvector.scp", "48 utterances of it are in --adapt t too"),
     ],
 )
@@ -158,6 +161,7 @@ def test_what_is_evaluated_is_not_learned_from(world, line, more, said):
         ("plda | s-norm", "--cohort cohort/xvector.scp", "train/utt2spk: 90 of 90 x-vectors of cohort"),
         ("plda", "--dev-trials dev/trials", "without --dev"),
         ("plda", "--dev dev/xvector.scp", "give --dev-trials, or --dev-utt2spk"),
+        ("plda", "--calibration logistic", "--calibration without --dev"),
         ("plda", "--dev dev/xvector.scp --dev-utt2spk eval/utt2spk", "eval/utt2spk: 60 of 60 x-vectors"),
         ("plda", "--dev dev/xvector.scp --dev-trials eval/trials", "eval/trials:1: eval-s00-1 has no vector"),
         ("plda", "--seed -1", "must not be below 0"),
@@ -177,3 +181,79 @@ def test_x_vectors_without_a_speaker_are_refused_by_name(world):
     first = lines[-2].split()[0]
     with pytest.raises(InputError, match=f"train/utt2spk: 2 of 180 .* no speaker here, the first: {first}"):
         _fit()
+
+
+@pytest.mark.parametrize(
+    ("line", "more"),
+    [
+        ("center adapt=t | cosine", "--adapt t=five/xvector.scp"),
+        ("coral adapt=t | cosine", "--adapt t=five/xvector.scp"),
+        ("length-norm | plda adapt=t", "--adapt t=five/xvector.scp"),
+        ("length-norm | cosine | s-norm", "--cohort five/xvector.scp --cohort-utt2spk five/utt2spk"),
+        ("length-norm | cosine", "--dev five/xvector.scp --dev-utt2spk five/utt2spk"),
+    ],
+)
+def test_vectors_of_another_size_are_refused(world, line, more):
+    (world / "five").mkdir()
+    draw, utts = np.random.default_rng(0), [f"q{n % 3}-{n}" for n in range(9)]
+    vectors = {utt: draw.normal(size=5).astype(np.float32) for utt in utts}
+    kaldiio.save_ark("five/xvector.ark", vectors, scp="five/xvector.scp")
+    (world / "five/utt2spk").write_text("".join(f"{utt} {utt[:2]}\n" for utt in utts))
+    with pytest.raises(InputError, match="vectors of 5 dimensions, where the training vectors have 16"):
+        _fit(*more.split(), line=line)
+    assert not (world / "back").exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"), [("", "dev.list: .* no pairs"), ("dev-s00-0 dev-s00-1 target\n", "nothing but pairs")]
+)
+def test_a_calibration_that_was_asked_for_is_learned_or_refused(world, rows, said):
+    (world / "dev.list").write_text(rows)
+    with pytest.raises(InputError, match=said):
+        _fit("--dev", "dev/xvector.scp", "--dev-trials", "dev.list")
+    assert not (world / "back").exists()
+
+
+def test_a_folder_of_somebody_s_kaldi_files_is_refused_before_the_work(world):
+    (world / "back").mkdir()
+    (world / "back/mean.vec").write_text("mine")
+    with pytest.raises(InputError, match="back: is no back end, but has files .*: mean.vec"):
+        _fit("--adapt", "t=nowhere.scp", line="center adapt=t | plda")
+    assert (world / "back/mean.vec").read_text() == "mine"
+
+
+def test_swapped_tables_are_said_to_be(world):
+    words = ["fit", "--line", LINE, "--xvectors", "train/utt2spk", "--utt2spk", "train/xvector.scp"]
+    with pytest.raises(InputError, match="train/xvector.scp: a table of x-vectors, where utt2spk .*change"):
+        commands.main([*words, "--out", "back"])
+
+
+def test_a_spk2utt_is_no_utt2spk(world):
+    groups: dict[str, list[str]] = {}
+    for utt, speaker in (line.split() for line in open("train/utt2spk")):
+        groups.setdefault(speaker, []).append(utt)
+    rows = [f"{speaker} {' '.join(utts)}\n" for speaker, utts in groups.items()]
+    (world / "train/utt2spk").write_text("".join(rows))
+    with pytest.raises(InputError, match="train/utt2spk: 180 of 180 .*this is a spk2utt"):
+        _fit()
+
+
+def test_a_back_end_that_is_replaced_is_mentioned(world, capsys):
+    _fit()
+    assert "replaced" not in capsys.readouterr().err
+    _fit(line="cosine")
+    assert "back: a back end was here and is replaced" in capsys.readouterr().err
+
+
+def test_speakers_from_a_pipe_serve_the_cohort_too(world, capsys):
+    (world / "zz").write_text((world / "train/utt2spk").read_text() + "zz train-s00\n")
+    more = ("--cohort", "train/xvector.scp")
+    expected = _fit(*more, line="cosine | s-norm", out="one").cohort
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=(world / "pipe").write_bytes, args=((world / "zz").read_bytes(),))
+    writer.start()
+    words = ["fit", "--line", "cosine | s-norm", "--xvectors", "train/xvector.scp", "--utt2spk", "pipe"]
+    commands.main([*words, *more, "--out", "two"])
+    writer.join()
+    assert Backend.load("two").cohort.vectors.tobytes() == expected.vectors.tobytes()
+    assert "30 speakers, 1 utterances of pipe have no x-vector" in capsys.readouterr().err

@@ -89,3 +89,9 @@ def test_an_id_without_a_vector_is_refused_with_its_line(tmp_path, dev):
     (tmp_path / "trials").write_text("a1 a2 target\na1 c1 target\n")
     with pytest.raises(InputError, match="trials:2: c1 has no vector"):
         dev_trials([tmp_path / "trials"], dev)
+
+
+def test_a_pair_of_both_kinds_is_refused(dev, tmp_path):
+    (tmp_path / "trials").write_text("a1 a2 target\n1 a1 b1\na1 b1 nontarget\n")
+    with pytest.raises(InputError, match="trials: a1 b1 is listed as target and as nontarget"):
+        dev_trials([tmp_path / "trials"], dev)

@@ -138,3 +138,20 @@ def test_a_save_that_fails_leaves_no_folder_that_looks_whole(saved, monkeypatch)
         Backend.fit("center | cosine | s-norm", X, SPEAKERS).save(saved)
     with pytest.raises(InputError, match="missing"):
         Backend.load(saved)
+
+
+@pytest.mark.parametrize("name", ["plda", "cohort.scp", "calibration.json", "mean.vec", "transform_2.mat"])
+def test_files_that_are_nobody_s_back_end_stay(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    backend = Backend.fit("center | cosine", X, SPEAKERS)
+    with pytest.raises(InputError, match=f"is no back end, but has files .*{name}"):
+        backend.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    backend.save(tmp_path, replace_all=True)  # a stage's own folder
+    assert {path.name for path in tmp_path.iterdir()} == {"chain.json", "mean.vec"}
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="file: is no folder"):
+        Backend.fit("center | cosine", X, SPEAKERS).save(tmp_path / "file")

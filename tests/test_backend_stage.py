@@ -68,6 +68,14 @@ def test_a_development_set_without_pairs_of_one_speaker_gives_no_calibration(run
     assert "no calibration, dev has no pairs of one speaker" in capsys.readouterr().err
 
 
+def test_what_a_killed_save_left_is_replaced(run: Run) -> None:
+    learn(run, "baseline")
+    folder = run.exp / "backend" / "baseline"
+    (folder / "chain.json").unlink()
+    learn(run, "baseline")
+    assert (folder / "chain.json").is_file()
+
+
 def test_without_calibration_the_development_set_is_not_read(run: Run) -> None:
     run.options["backend"]["calibration"] = "none"
     (unit, _) = stage.units(run)

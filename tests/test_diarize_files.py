@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pysteps.backend import Backend
 from pysteps.diarize.__main__ import main
 from pysteps.diarize.options import DiarizeOptions
 from pysteps.diarize.turns import read_rttm
@@ -118,6 +120,29 @@ def test_a_window_without_an_x_vector_is_named(tmp_path: Path) -> None:
     inputs = Inputs.load(str(tmp_path / "xvector.scp"), str(tmp_path / "segments"), None, None, options)
     with pytest.raises(InputError, match="no x-vector for 1 windows, the first is zz"):
         diarize(inputs, options)
+
+
+def test_sizes_that_do_not_fit_are_said_with_file_and_option(tmp_path: Path) -> None:
+    _conversation(tmp_path)
+    random = np.random.default_rng(0)
+    for name, dims in (("large", 20), ("small", 8)):
+        Backend.fit("center | plda", random.normal(size=(60, dims)), [f"s{n % 6}" for n in range(60)]).save(
+            tmp_path / name
+        )
+    words = [str(tmp_path / "xvector.scp"), str(tmp_path / "segments")]
+    options = DiarizeOptions(affinity="plda")
+    with pytest.raises(InputError, match=r"xvector.scp: x-vectors of 16 .* PLDA of 8: .*\(--transform: "):
+        Inputs.load(*words, None, str(tmp_path / "small" / "plda"), options)
+    with pytest.raises(InputError, match=r"xvector.scp: x-vectors of 16 .* --transform .*large: "):
+        Inputs.load(*words, str(tmp_path / "large"), None, DiarizeOptions())
+
+
+def test_an_rttm_in_gz_is_gzipped(tmp_path: Path) -> None:
+    _conversation(tmp_path)
+    words = ["--xvectors", str(tmp_path / "xvector.scp"), "--segments", str(tmp_path / "segments")]
+    for name in ("a.rttm", "a.rttm.gz"):
+        main(["cluster", *words, "--out", str(tmp_path / name)])
+    assert gzip.decompress((tmp_path / "a.rttm.gz").read_bytes()) == (tmp_path / "a.rttm").read_bytes()
 
 
 def _vector(values: list[float]) -> bytes:

@@ -66,7 +66,7 @@ def test_a_recording_without_speech_adds_its_false_alarms_and_no_nan() -> None:
     assert found["jer_ci"] == pytest.approx([20, 20])
 
 
-def test_evaluate_prints_and_writes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_prints_them_as_a_table_or_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("pyannote.metrics", reason="pip install -r requirements/diarize.txt")
     from pysteps.diarize.__main__ import main
 
@@ -75,9 +75,10 @@ def test_evaluate_prints_and_writes_them(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "ref").write_text(line("r1", 0, 10) + line("r2", 0, 30))
     (tmp_path / "hyp").write_text(line("r1", 1, 9) + line("r2", 12, 18))
     words = ["--reference", str(tmp_path / "ref"), "--hypothesis", str(tmp_path / "hyp")]
-    main(["evaluate", *words, "--json", str(tmp_path / "out.json")])
+    main(["evaluate", *words])
     printed = capsys.readouterr().out
     assert "95 % intervals over 2 recordings: DER 10.00 - 40.00, JER 10.00 - 40.00" in printed
     assert "note: 2 recordings" in printed
-    found = json.loads((tmp_path / "out.json").read_text())["all"]
+    main(["evaluate", *words, "--json"])  # as in score and identify: instead of the table
+    found = json.loads(capsys.readouterr().out)["all"]
     assert found["der"] == pytest.approx(32.5) and found["der_ci"] == pytest.approx([10, 40])

@@ -12,25 +12,15 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from pysteps.diarize import speakers
+from pysteps.diarize.methods import summary
 from pysteps.diarize.options import DiarizeOptions
-from pysteps.diarize.results import summary
 from pysteps.diarize.turns import Turn, Turns, read_rttm, write_rttm
 from pysteps.diarize.work import Inputs, diarize
 from pysteps.diarize.xvectors import method_of
 from pysteps.formats.errors import InputError
 from pysteps.formats.run import Run
 from pysteps.formats.tables import write_table
-from tests.conversing import DEV, EVAL, copied, done, prepare, resolved
-
-
-@pytest.fixture(scope="module")
-def prepared(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepare(repo, tmp_path_factory.mktemp("work"))
-
-
-@pytest.fixture
-def work(prepared: Path, tmp_path: Path) -> Path:
-    return copied(prepared, tmp_path / "work")
+from tests.conversing import DEV, EVAL, done, resolved
 
 
 def error_rate(truth: Turns, found: Turns, step: float = 0.001) -> float:
@@ -56,9 +46,9 @@ def _who(turns: list[Turn], at: np.ndarray) -> np.ndarray:
     return names
 
 
-def test_the_threshold_is_dev_s_and_gives_the_turns_and_their_rates(repo: Path, work: Path) -> None:
+def test_the_threshold_is_dev_s_and_gives_the_turns_and_their_rates(repo: Path, conversations: Path) -> None:
     pytest.importorskip("pyannote.metrics", reason="pip install -r requirements/diarize.txt")
-    run = resolved(repo, work, "--diarize.threshold", "0.9")  # dev's stands for it
+    run = resolved(repo, conversations, "--diarize.threshold", "0.9")  # dev's stands for it
     found = done(run)
     chosen = found["threshold"]
     assert chosen["tuned"] and chosen["set"] == DEV
@@ -74,18 +64,20 @@ def test_the_threshold_is_dev_s_and_gives_the_turns_and_their_rates(repo: Path, 
         options,
     )
     turns = diarize(inputs, replace(options, threshold=chosen["threshold"]))
-    write_rttm(work / "again", turns)
-    assert (work / "again").read_bytes() == (method_of(run) / EVAL / "rttm").read_bytes()
-    write_rttm(work / "conf", diarize(inputs, options))
-    assert (work / "conf").read_bytes() != (method_of(run) / EVAL / "rttm").read_bytes()
+    write_rttm(conversations / "again", turns)
+    assert (conversations / "again").read_bytes() == (method_of(run) / EVAL / "rttm").read_bytes()
+    write_rttm(conversations / "conf", diarize(inputs, options))
+    assert (conversations / "conf").read_bytes() != (method_of(run) / EVAL / "rttm").read_bytes()
 
     assert f"threshold {chosen['threshold']:.4g} from {DEV}" in summary(run)
 
 
 @pytest.mark.parametrize("threshold", ["0.0", "0.9", "-0.9"])
-def test_error_rates_are_those_counted_instant_by_instant(repo: Path, work: Path, threshold: str) -> None:
+def test_error_rates_are_those_counted_instant_by_instant(
+    repo: Path, conversations: Path, threshold: str
+) -> None:
     pytest.importorskip("pyannote.metrics", reason="pip install -r requirements/diarize.txt")
-    run = resolved(repo, work, "--diarize.tune", "false", "--diarize.threshold", threshold)
+    run = resolved(repo, conversations, "--diarize.tune", "false", "--diarize.threshold", threshold)
     found = done(run)["sets"][EVAL]
     truth, said = read_rttm(run.data / EVAL / "rttm"), read_rttm(method_of(run) / EVAL / "rttm")
     total = found["rates"]["all"]
@@ -96,10 +88,10 @@ def test_error_rates_are_those_counted_instant_by_instant(repo: Path, work: Path
 
 
 def test_without_pyannote_the_turns_are_there_and_the_way_to_rates_is_said(
-    repo: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+    repo: Path, conversations: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyannote.metrics", None)
-    run = resolved(repo, work)
+    run = resolved(repo, conversations)
     found = done(run)
     assert not found["threshold"]["tuned"] and found["sets"][EVAL]["rates"] is None
     assert len(read_rttm(method_of(run) / EVAL / "rttm")) == 5
@@ -110,8 +102,8 @@ def test_without_pyannote_the_turns_are_there_and_the_way_to_rates_is_said(
     assert speakers.units(run)[0].stale() == "threshold: 0.0 -> None"
 
 
-def test_a_set_without_a_truth_gets_its_turns(repo: Path, work: Path) -> None:
-    run = resolved(repo, work)
+def test_a_set_without_a_truth_gets_its_turns(repo: Path, conversations: Path) -> None:
+    run = resolved(repo, conversations)
     (run.data / EVAL / "rttm").unlink()
     found = done(run)["sets"]
     assert found[EVAL]["rates"] is None and "rttm is missing" in found[EVAL]["why"]
@@ -119,8 +111,8 @@ def test_a_set_without_a_truth_gets_its_turns(repo: Path, work: Path) -> None:
     assert f"{EVAL}: no error rates" in summary(run)
 
 
-def test_given_numbers_of_speakers(repo: Path, work: Path) -> None:
-    run = resolved(repo, work, "--diarize.given_numbers", "true")
+def test_given_numbers_of_speakers(repo: Path, conversations: Path) -> None:
+    run = resolved(repo, conversations, "--diarize.given_numbers", "true")
     numbers = {f"{EVAL}-{n}": str(1 + n % 3) for n in range(5)}
     write_table(run.data / EVAL / "reco2num_spk", numbers)
     write_table(run.data / DEV / "reco2num_spk", {f"{DEV}-{n}": "2" for n in range(3)})
@@ -145,9 +137,9 @@ def _rename(run: Run, before: str, after: str) -> None:
     ],
 )
 def test_a_truth_that_does_not_fit_is_refused(
-    repo: Path, work: Path, change: Callable[[Run], None], message: str
+    repo: Path, conversations: Path, change: Callable[[Run], None], message: str
 ) -> None:
-    run = resolved(repo, work)
+    run = resolved(repo, conversations)
     change(run)
     with pytest.raises(InputError, match=message):
         done(run)

@@ -8,30 +8,22 @@ import numpy as np
 import pytest
 
 from pysteps.diarize.extract import geometry_of
-from pysteps.diarize.results import summary
+from pysteps.diarize.methods import summary
 from pysteps.diarize.spoken import SpokenFeatures
 from pysteps.diarize.turns import Turn, read_rttm, stretches, write_rttm
 from pysteps.diarize.windows import read_windows
+from pysteps.diarize.xvectors import method_of
 from pysteps.formats.arks import Archive
 from pysteps.formats.errors import InputError
 from pysteps.formats.tables import read_table
-from tests.conversing import EVAL, copied, done, prepare, resolved, sharded
+from pysteps.score.results import diarization_file
+from tests.conversing import EVAL, done, resolved, sharded
 
 REFERENCE = ("--diarize.speech", "reference")
 
 
-@pytest.fixture(scope="module")
-def prepared(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepare(repo, tmp_path_factory.mktemp("work"))
-
-
-@pytest.fixture
-def work(prepared: Path, tmp_path: Path) -> Path:
-    return copied(prepared, tmp_path / "work")
-
-
-def test_windows_cover_the_truth_and_nothing_else(repo: Path, work: Path) -> None:
-    run = resolved(repo, work, *REFERENCE)
+def test_windows_cover_the_truth_and_nothing_else(repo: Path, conversations: Path) -> None:
+    run = resolved(repo, conversations, *REFERENCE)
     path = run.data / EVAL / "rttm"
     truth = read_rttm(path)
     truth[f"{EVAL}-0"] = [Turn(1.0, 2.5, f"{EVAL}x"), Turn(2.5, 4.0, f"{EVAL}y"), Turn(5.0, 99.0, f"{EVAL}x")]
@@ -50,8 +42,8 @@ def test_windows_cover_the_truth_and_nothing_else(repo: Path, work: Path) -> Non
         assert all(abs(row["missed"]) < 0.3 and abs(row["false_alarm"]) < 0.3 for row in others)
 
 
-def test_the_frames_are_the_truth_s_normalised_over_themselves(repo: Path, work: Path) -> None:
-    run, name = resolved(repo, work, *REFERENCE), f"{EVAL}-1"
+def test_the_frames_are_the_truth_s_normalised_over_themselves(repo: Path, conversations: Path) -> None:
+    run, name = resolved(repo, conversations, *REFERENCE), f"{EVAL}-1"
     write_rttm(
         run.data / EVAL / "rttm", {name: [Turn(0.5, 1.0, "a"), Turn(0.8, 1.2, "b"), Turn(2.0, 2.1, "a")]}
     )
@@ -65,24 +57,32 @@ def test_the_frames_are_the_truth_s_normalised_over_themselves(repo: Path, work:
         assert spoken.decided(f"{EVAL}-2").sum() == 0  # nobody speaks there
 
 
-def test_both_kinds_of_speech_stand_side_by_side(repo: Path, work: Path) -> None:
-    assert done(resolved(repo, work))["speech"] == "vad"
-    other = resolved(repo, work, *REFERENCE)
+def test_both_kinds_of_speech_stand_side_by_side(repo: Path, conversations: Path) -> None:
+    assert done(resolved(repo, conversations))["speech"] == "vad"
+    other = resolved(repo, conversations, *REFERENCE)
     sharded(other)
     folder = other.exp / "diarize"
     with_vad, with_truth = ((folder / name / "segments").read_text() for name in (EVAL, f"{EVAL}.reference"))
     assert with_vad != with_truth
-    assert [unit.stale() for unit in _windows(repo, work)] == [None, None]
+    assert [unit.stale() for unit in _windows(repo, conversations)] == [None, None]
 
 
-def _windows(repo: Path, work: Path) -> list:
+def test_the_report_takes_the_rates_of_the_speech_that_was_asked_for(repo: Path, conversations: Path) -> None:
+    run = resolved(repo, conversations, *REFERENCE)
+    done(run)
+    assert diarization_file(run) == method_of(run) / "results.json"
+    (run.exp / "diarize" / f"{EVAL}.reference" / ".diarize.done.json").unlink()
+    assert diarization_file(run) is None
+
+
+def _windows(repo: Path, conversations: Path) -> list:
     from pysteps.diarize import xvectors
 
-    return xvectors.units(resolved(repo, work))
+    return xvectors.units(resolved(repo, conversations))
 
 
-def test_a_recording_in_which_nobody_speaks_is_dropped_and_said(repo: Path, work: Path) -> None:
-    run = resolved(repo, work, *REFERENCE)
+def test_a_recording_in_which_nobody_speaks_is_dropped_and_said(repo: Path, conversations: Path) -> None:
+    run = resolved(repo, conversations, *REFERENCE)
     truth = read_rttm(run.data / EVAL / "rttm")
     del truth[f"{EVAL}-1"]
     write_rttm(run.data / EVAL / "rttm", truth)
@@ -92,8 +92,8 @@ def test_a_recording_in_which_nobody_speaks_is_dropped_and_said(repo: Path, work
     assert f"{EVAL}-1" not in read_windows(folder / "segments")
 
 
-def test_a_set_without_a_truth_is_refused(repo: Path, work: Path) -> None:
-    run = resolved(repo, work, *REFERENCE)
+def test_a_set_without_a_truth_is_refused(repo: Path, conversations: Path) -> None:
+    run = resolved(repo, conversations, *REFERENCE)
     (run.data / EVAL / "rttm").unlink()
     with pytest.raises(InputError, match=r"rttm: .*speech reference takes.*--diarize.speech vad"):
         sharded(run)

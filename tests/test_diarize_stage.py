@@ -15,21 +15,11 @@ from pysteps.formats import command
 from pysteps.formats.errors import InputError
 from pysteps.formats.stamps import Unit
 from pysteps.formats.tables import read_table
-from tests.conversing import DEV, EVAL, copied, done, prepare, products, resolved, sharded
+from tests.conversing import DEV, EVAL, done, products, resolved, sharded
 
 
-@pytest.fixture(scope="module")
-def prepared(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepare(repo, tmp_path_factory.mktemp("work"))
-
-
-@pytest.fixture
-def work(prepared: Path, tmp_path: Path) -> Path:
-    return copied(prepared, tmp_path / "work")
-
-
-def test_the_same_bytes_at_any_width_and_after_an_interruption(repo: Path, work: Path) -> None:
-    run = resolved(repo, work)
+def test_the_same_bytes_at_any_width_and_after_an_interruption(repo: Path, conversations: Path) -> None:
+    run = resolved(repo, conversations)
     done(run)
     first = products(run)
     expected = {f"ahc/{EVAL}/rttm", "ahc/threshold.json", f"{EVAL}/xvector.3.ark", f"{DEV}/segments"}
@@ -45,11 +35,11 @@ def test_the_same_bytes_at_any_width_and_after_an_interruption(repo: Path, work:
     assert products(run) == first
 
 
-def test_only_what_changed_is_redone(repo: Path, work: Path) -> None:
-    done(resolved(repo, work))
+def test_only_what_changed_is_redone(repo: Path, conversations: Path) -> None:
+    done(resolved(repo, conversations))
 
     def reasons(*words: str) -> dict[str, str]:
-        run = resolved(repo, work, *words)
+        run = resolved(repo, conversations, *words)
         found = {unit.name: unit.stale() for unit in stage.units(run)}
         return {name: why for name, why in found.items() if why}
 
@@ -59,22 +49,22 @@ def test_only_what_changed_is_redone(repo: Path, work: Path) -> None:
     assert reasons("--diarize.window", "0.9")[EVAL] == "window: 0.8 -> 0.9"
     # Another method on the same windows, beside the first.
     assert reasons("--diarize", "spectral").keys() == {"threshold", f"{DEV}.rttm", f"{EVAL}.rttm", "results"}
-    spectral = done(resolved(repo, work, "--diarize", "spectral"))
+    spectral = done(resolved(repo, conversations, "--diarize", "spectral"))
     assert spectral["threshold"]["why"] == "spectral clustering has none"
-    assert reasons() == {} and (work / "exp").is_dir()
+    assert reasons() == {} and (conversations / "exp").is_dir()
 
 
-def test_vbx_takes_the_back_end_with_a_plda(repo: Path, work: Path) -> None:
-    run = resolved(repo, work, "--diarize", "vbx", "--diarize.tune", "false")
+def test_vbx_takes_the_back_end_with_a_plda(repo: Path, conversations: Path) -> None:
+    run = resolved(repo, conversations, "--diarize", "vbx", "--diarize.tune", "false")
     found = done(run)
     assert found["backend"] == "plda" and found["threshold"]["why"] == "--diarize.tune false"
     (run.exp / "backend" / "plda" / "plda").unlink()
     assert "plda is missing" in next(why for why in (unit.stale() for unit in speakers.units(run)) if why)
 
 
-def test_too_many_windows_too_short_stop_the_stage(repo: Path, work: Path) -> None:
+def test_too_many_windows_too_short_stop_the_stage(repo: Path, conversations: Path) -> None:
     words = ("--diarize.least_window", "0.01", "--diarize.window", "0.3", "--diarize.shift", "0.3")
-    run = resolved(repo, work, *words, "--diarize.max_dropped", "0")
+    run = resolved(repo, conversations, *words, "--diarize.max_dropped", "0")
     with pytest.raises(InputError, match=r"dropped \d+ of \d+ windows.*allowed 0.0%.*--diarize.max_dropped"):
         sharded(run)
 
@@ -91,21 +81,21 @@ def test_windows_are_in_order_whatever_recordings_are_called(repo: Path, tmp_pat
     assert list(read_table(tmp_path / "out" / "segments")) == sorted(lines) != list(lines)
 
 
-def test_only_jobs_import_torch(repo: Path, work: Path) -> None:
-    run = resolved(repo, work)
-    run.save(work / "run.json")
+def test_only_jobs_import_torch(repo: Path, conversations: Path) -> None:
+    run = resolved(repo, conversations)
+    run.save(conversations / "run.json")
     code = (
         "import sys\nfrom pathlib import Path\nfrom pysteps.formats import command\n"
         "from pysteps.formats.run import Run\nfrom pysteps.diarize import speakers, stage, xvectors\n"
-        f"run = Run.load(Path({str(work / 'run.json')!r}))\n"
+        f"run = Run.load(Path({str(conversations / 'run.json')!r}))\n"
         "stage.units(run)\ncommand.plan(xvectors, run)\nprint('torch' in sys.modules)\n"
     )
     said = subprocess.run([sys.executable, "-c", code], cwd=repo, capture_output=True, text=True, check=True)
     assert said.stdout == "False\n"
 
 
-def test_turns_follow_the_threshold_the_back_end_and_the_windows(repo: Path, work: Path) -> None:
-    run = resolved(repo, work)
+def test_turns_follow_the_threshold_the_back_end_and_the_windows(repo: Path, conversations: Path) -> None:
+    run = resolved(repo, conversations)
     done(run)
     turns = f"{EVAL}.rttm"
 

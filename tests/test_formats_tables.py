@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from threading import Thread
@@ -41,6 +42,14 @@ def test_duplicate_key_is_named_with_its_line(tmp_path: Path) -> None:
 def test_tables_are_written_in_c_order(tmp_path: Path) -> None:
     tables.write_table(tmp_path / "t", {"b": "1", "Z": "2", "é": "3", "a": "4"})
     assert (tmp_path / "t").read_text() == "Z 2\na 4\nb 1\né 3\n"
+
+
+def test_a_name_in_gz_is_gzipped_and_always_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one.gz", "two.gz"):
+        tables.write_table(tmp_path / name, {"b": "é", "a": "4"})
+    data = (tmp_path / "one.gz").read_bytes()
+    assert gzip.decompress(data).decode() == "a 4\nb é\n"
+    assert data == (tmp_path / "two.gz").read_bytes() and data[4:8] == bytes(4)  # no time in its header
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

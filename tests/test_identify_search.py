@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -244,6 +245,38 @@ def test_another_back_end_is_refused(corpus):
         commands.enrol(corpus / "gallery", corpus / "probe.scp", corpus / "other", None, None)
 
 
+def test_tables_the_wrong_way_round_are_named(corpus):
+    write_table(corpus / "turned", {"a1": "a", "a2": "a", "b1": "b"})
+    words = (corpus / "new", corpus / "enrol.scp", corpus / "backend")
+    with pytest.raises(InputError, match=r"turned: an utt2spk where a spk2utt should stand: a1 .*enrol.scp"):
+        commands.enrol(*words, corpus / "turned", None)
+    write_table(corpus / "turned", {"a": "a8 a9", "b": "b9"})
+    with pytest.raises(InputError, match=r"turned: a spk2utt where an utt2spk should stand: a is a person"):
+        commands.probe(corpus / "gallery", corpus / "probe.scp", corpus / "turned")
+
+
+def test_an_enrolled_utterance_without_x_vector_is_named_with_both_files(corpus):
+    write_table(corpus / "people", {"c": "a8 c7"})
+    with pytest.raises(InputError, match=r"people: utterance c7: no x-vector in .*probe.scp, for c \("):
+        commands.enrol(corpus / "gallery", corpus / "probe.scp", None, corpus / "people", None)
+
+
+@pytest.mark.parametrize("line", ["", "center | length-norm"])
+def test_x_vectors_of_another_extractor_are_named_with_their_file(corpus, line):
+    fit(line, [[1.0, 2], [3, 5]], ["a", "b"]).save(corpus / "fitted")
+    gallery = corpus / "fitted-gallery"
+    commands.enrol(gallery, corpus / "enrol.scp", corpus / "fitted", corpus / "spk2utt", None)
+    scp = _archive(corpus, "large", ["l1"], np.ones((1, 5)))
+    write_table(corpus / "large2spk", {"l1": "l"})
+    said = rf"large.scp: x-vectors of 5 dimensions .*take x-vectors of the extractor that {gallery}"
+    with pytest.raises(InputError, match=said):
+        list(commands.search(gallery, scp))
+    with pytest.raises(InputError, match=said):
+        commands.probe(gallery, scp, corpus / "large2spk")
+    with pytest.raises(InputError, match=said):
+        commands.enrol(gallery, scp, None, None, None)
+
+
 def test_search_names_nobody_below_the_threshold(corpus):
     lines = list(commands.search(corpus / "gallery", corpus / "probe.scp", top=2, threshold=0.79))
     assert [line.rsplit(" ", 1)[0] for line in lines] == ["a8 a", "a9 b", "b9 b", "z9 <unknown>"]
@@ -279,5 +312,8 @@ def test_the_command_line(corpus, repo):
     assert run("search", *gallery, *probes, "--top", "1", "--out", str(out)).returncode == 0
     named = [line.rsplit(" ", 1)[0] for line in out.read_text().splitlines()]
     assert named == ["a8 a", "a9 b", "b9 b", "z9 a"]  # z9 is as near to b: a was enrolled first
+    packed = corpus / "found.gz"
+    assert run("search", *gallery, *probes, "--top", "1", "--out", str(packed)).returncode == 0
+    assert gzip.decompress(packed.read_bytes()) == out.read_bytes()
     wrong = run("search", "--gallery", str(corpus), *probes)
     assert wrong.returncode == 1 and wrong.stderr.startswith("error: ") and "Traceback" not in wrong.stderr

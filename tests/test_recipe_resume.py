@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from pysteps.formats.errors import InputError
 from pysteps.formats.run import Run
+from pysteps.recipe.checks import refuse_unknown_tag
 from pysteps.recipe.options import parse
 from pysteps.recipe.resolve import resolve
 
@@ -35,9 +38,58 @@ def test_another_diarization_forgets_no_option_of_the_stages_before(
     assert run.options["models"]["channels"] == 32 and run.options["models"]["feature_dim"] == 40
     assert (run.names["models"], run.names["vad"], run.corpus) == ("ecapa512", "energy", "voices")
     assert run.options["diarize"]["clustering"] == "spectral"
-    assert run.options["diarize"]["shift"] == 0.24  # runs now: what is not given is the recipe's
     said = capsys.readouterr().err
-    assert "run.json: " in said and "--models.channels 32" in said and "shift" not in said
+    assert "run.json: " in said and "--models.channels 32" in said and "clustering" not in said
+
+
+def test_another_diarization_has_the_same_windows(
+    repo: Path, first: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    spectral = resumed(repo, *first, "--stage", "diarize", "--diarize", "spectral").options["diarize"]
+    assert (spectral["shift"], spectral["window"]) == (0.5, 1.44)
+    assert "--diarize.shift 0.5" in capsys.readouterr().err
+    given = resumed(repo, *first, "--stage", "diarize", "--diarize.shift", "0.3")
+    assert given.options["diarize"]["shift"] == 0.3
+    plda = resumed(repo, *first, "--stage", "diarize", "--diarize", "plda")
+    assert plda.options["diarize"]["shift"] == 0.75  # its conf file says so
+    earlier = resumed(repo, *first, "--stage", "score")
+    assert earlier.options["diarize"]["shift"] == 0.24  # not diarize alone: the recipe's
+
+
+def test_what_a_conf_file_says_of_windows_goes_with_it(repo: Path, first: tuple[str, ...]) -> None:
+    run = resumed(repo, *first, "--stage", "diarize", "--diarize", "plda", "--diarize.max_dropped", "0.3")
+    run.save(run.exp / "run.json")
+    options = resumed(repo, *first, "--stage", "diarize").options["diarize"]
+    assert (options["window"], options["shift"], options["max_dropped"]) == (1.44, 0.24, 0.3)
+    again = resumed(repo, *first, "--stage", "diarize", "--diarize", "plda").options["diarize"]
+    assert (again["window"], again["shift"], again["max_dropped"]) == (1.5, 0.75, 0.3)
+
+
+@pytest.mark.parametrize("stage", ["extract", "diarize", "backend"])
+def test_a_tag_without_a_model_beside_others_is_refused_and_leaves_no_folder(
+    repo: Path, first: tuple[str, ...], stage: str
+) -> None:
+    work = Path(first[3])
+    for room in ("model", "xvectors"):
+        (work / "exp" / "tiny" / room).mkdir(parents=True)
+    words = ["bash", str(repo / "run.sh"), *RECIPE, "--work", str(work), "--stage", stage]
+    done = subprocess.run([*words, "--tag", "tinny"], cwd=repo, capture_output=True, text=True)
+    assert done.returncode == 1 and not (work / "exp" / "tinny").exists()
+    assert f"error: {work / 'exp' / 'tinny'}: no " in done.stderr
+    assert "there are tiny (--tag tiny)" in done.stderr
+
+
+def test_a_tag_is_refused_only_where_the_first_stage_begins_with_what_is_not_there(
+    repo: Path, first: tuple[str, ...]
+) -> None:
+    run = resumed(repo, *first)
+    refuse_unknown_tag(run, "diarize")  # no other tag has a model: the stage says what is missing
+    (run.exp.parent / "other" / "model").mkdir(parents=True)
+    refuse_unknown_tag(run, "egs")
+    with pytest.raises(InputError, match="no model/ here, and stage extract begins with it; there are other"):
+        refuse_unknown_tag(run, "extract")
+    (run.exp / "model").mkdir()
+    refuse_unknown_tag(run, "extract")
 
 
 def test_what_is_given_goes_before_what_the_folder_says(repo: Path, first: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from pysteps.report import calibration_curve, confusion, render, score_histogram
+from pysteps.report import calibration_curve, confusion, render, render_comparison, score_histogram
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
@@ -102,12 +102,12 @@ class Browser:
         self.into.close()
 
 
-DIFFERENCES = {
-    "min_dcf_difference": {"0.01": -0.123},
-    "min_dcf_difference_ci": {"0.01": [-0.2, -0.1]},
-    "cllr_difference": 0.234,
-    "cllr_difference_ci": [0.123, 0.345],
-}
+POINTS = ("0.01", "0.05", "0.001")
+DIFFERENCES = {f"{key}_difference": dict.fromkeys(POINTS, -0.123) for key in ("min_dcf", "act_dcf")}
+DIFFERENCES |= {f"{key}_difference_ci": dict.fromkeys(POINTS, [-0.2, -0.1]) for key in ("min_dcf", "act_dcf")}
+DIFFERENCES |= {f"{key}_difference": -0.234 for key in ("cllr", "min_cllr")}
+DIFFERENCES |= {f"{key}_difference_ci": [-0.345, -0.123] for key in ("cllr", "min_cllr")}
+DIFFERENCES |= {"eer_difference": -9.8, "eer_difference_ci": [-12.5, -6.5], "eer_ratio": 0.4}
 
 
 DER = {"der": 16.42, "der_ci": [9.5, 24.1], "missed": 0.0, "false_alarm": 0.3, "confusion": 16.1, "jer": 34.3}
@@ -127,7 +127,7 @@ def results(rng):
         "cosine-as-norm-300-cohort-of-speakers": {
             **figures,
             "conditions": {"gender": {"female": figures}},
-            "against": {"plda": {**paired, **DIFFERENCES}},
+            "against": {"plda": DIFFERENCES},
         },
         "baseline": figures,
     }
@@ -176,11 +176,29 @@ def opened(request, browser, page):
 
 def test_nothing_is_wider_than_the_screen(opened):
     browser, width = opened
+    _refuse_wide(browser, width)
+
+
+def _refuse_wide(browser, width):
     wide = "[...document.querySelectorAll('body *')]"
     wide += ".filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
     assert browser.ask("innerWidth") == width
     assert browser.ask("document.documentElement.scrollWidth") <= width
     assert browser.ask(f"{wide}.map(e => e.tagName + ' ' + e.textContent.slice(0, 40)).join('; ')") == ""
+
+
+def test_a_comparison_is_no_wider_than_the_screen(browser, tmp_path):
+    names = ("resnet34-of-another-toolkit.scores", "ecapa1024.calibrated", "fused")
+    figures = results(np.random.default_rng(0))["results"]["trials"]["eval.all"]["plda"]
+    systems = {name: {"trials": {"voxceleb1-hard-cleaned.txt": {"": figures}}} for name in names}
+    pairs = [
+        {"trials": "voxceleb1-hard-cleaned.txt", "first": one, "second": names[0], **DIFFERENCES}
+        for one in names[1:]
+    ]
+    render_comparison(systems, tmp_path / "page.html", differences=pairs)
+    for width in WIDTHS.values():
+        browser.open((tmp_path / "page.html").as_uri(), width)
+        _refuse_wide(browser, width)
 
 
 def test_every_picture_is_drawn_and_large_enough(opened):
@@ -226,6 +244,8 @@ def test_a_phone_gets_cards_with_named_figures(browser, page):
     browser.open(page.as_uri(), WIDTHS["phone"])
     cell = "document.querySelector('table.cards td[data-label]')"
     assert browser.ask(f"getComputedStyle({cell}, '::before').content") == '"EER, %"'
+    label = browser.ask("document.querySelector('td[data-label^=female]').dataset.label")
+    assert label == "female, 200 + 400 trials, 12 speakers"  # a table's head does not show
     browser.open(page.as_uri(), WIDTHS["desk"])
     assert browser.ask(f"getComputedStyle({cell}, '::before').content") == "none"
 

@@ -82,8 +82,33 @@ def test_systems_stand_side_by_side(tmp_path):
     text = out.read_text()
     for said in ("one · baseline", "two &lt;2&gt; · cosine", "+1.50", "+0.50 to +2.50", "∞"):
         assert said in text
-    assert "is above two &lt;2&gt; · cosine" in text and "EER − baseline" not in text
+    assert "is above that of two &lt;2&gt; · cosine" in text and "EER − baseline" not in text
     assert text.count("<img") == 1 and out.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_differences_of_systems_have_every_figure(tmp_path):
+    paired = {"eer_difference": 1.5, "eer_difference_ci": [0.5, 2.5], "eer_ratio": 2.0}
+    paired |= {"min_dcf_difference": {"0.05": 0.111, "0.1,2,1": 0.222}, "cllr_difference": 0.333}
+    paired |= {"min_cllr_difference": 0.444, "act_dcf_difference": {"0.1,2,1": 0.555}}
+    paired |= {"min_dcf_difference_ci": {"0.05": [0.011, 0.099]}, "cllr_difference_ci": [0.022, 0.088]}
+    found = [{"trials": "eval", "first": f"{one} · cosine", "second": "a · cosine", **paired} for one in "bc"]
+    found[1] |= {"cllr_difference": None, "min_cllr_difference": None, "act_dcf_difference": None}
+    render_comparison({n: of(n) for n in "abc"}, tmp_path / "compare.html", differences=found)
+    _, text = (tmp_path / "compare.html").read_text().split("<h2>Differences</h2>")
+    for said in ("+0.111", "+0.222", "+0.333", "+0.444", "+0.555", "+0.011 to +0.099", "+0.022 to +0.088"):
+        assert said in text
+    assert text.count("Against a · cosine") == 1
+    assert (text.count("</span>b · cosine − a"), text.count("</span>c · cosine − a")) == (2, 1)
+
+
+def test_too_few_speakers_for_intervals_are_said(tmp_path):
+    pair = {"eer_difference": -2.0, "eer_difference_ci": None, "eer_ratio": 0.5, "eer_ratio_ci": None}
+    few = {**FIGURES, "eer_ci": None, "min_dcf_ci": None, "speakers": 2, "against_baseline": pair}
+    part = {"mine": {**few, "against": {}}, "plda": {**few, "against": {"mine": pair}}, "baseline": few}
+    render({"trials": {"eval": part}}, {}, [], tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "With 2 speakers there are no intervals: they are too few." in text
+    assert "EER of plda cannot be told from that of mine: there are too few speakers" in text
 
 
 def test_back_ends_can_be_chosen(tmp_path):
@@ -115,6 +140,23 @@ def test_conditions_have_a_table_each(tmp_path):
     assert "By gender" in text and "3.21" in text and "0 + 12" in text
 
 
+def _conditions(**classes):
+    part = {"plda": {**FIGURES, "conditions": {"x": classes}}}
+    return list_table("eval", part, {"plda": "#000"})["conditions"]
+
+
+def test_a_note_on_several_classes_stands_once():
+    rough, short = "8 speakers: the interval is rough", "same-speaker trials: 5 only"
+    one, two = ({**FIGURES, "note": note} for note in (f"{short}; {rough}", rough))
+    lone = {"eer": None, "targets": 0, "nontargets": 12, "note": "no error rates"}
+    (table,) = _conditions(f=one, m=two, **{"f-m": lone})
+    assert table["said"] == [f"f: {short}.", f"Each class: {rough}.", "f-m (0 + 12 trials): no error rates."]
+    (table,) = _conditions(f=one, m=two, x=FIGURES)
+    assert table["said"] == [f"f: {short}.", f"f, m: {rough}."]
+    (table,) = _conditions(f=two)
+    assert table["said"] == [f"f: {rough}."]
+
+
 def test_operating_points_of_any_cost_have_a_column(tmp_path):
     figures = {**FIGURES, "min_dcf": {"0.05,10,1": 0.345, "0.01": 0.5}}
     render({"trials": {"eval": {"mine": figures}}}, {}, [], tmp_path / "report.html")
@@ -143,7 +185,8 @@ def test_back_ends_stand_against_the_first_and_nothing_else(tmp_path):
     text = (tmp_path / "report.html").read_text()
     for said in ("Against mine", "plda − mine", "−2.22", "−3.33 to −1.11", "−0.123", "−0.200 to −0.100", "∞"):
         assert said in text
-    assert "The EER of plda is below mine" in text and "The EER of other cannot be told from mine" in text
+    assert "EER of plda is below that of mine;" in text
+    assert "EER of other cannot be told from that of mine:" in text
     assert "7.77" not in text and "other − plda" not in text
     render({"trials": {"eval": {"mine": part["mine"]}}}, {}, [], tmp_path / "report.html")
     assert "Against" not in (tmp_path / "report.html").read_text()
@@ -162,11 +205,24 @@ def test_a_calibration_that_misleads_is_called_worse_than_no_system():
     assert said.endswith("their calibration does not fit these trials.")
 
 
+def test_calibration_is_not_blamed_for_dropped_trials_alone():
+    (said,) = _beliefs(calibrated=True, cllr=None, act_dcf={"0.01": 5.5}, dropped_trials=56)
+    assert ": trials of dropped utterances count as wrong, and perhaps their calibration does not" in said
+
+
 def test_raw_scores_that_stand_as_likelihood_ratios_are_told():
     first, second = _beliefs(calibrated=False, cllr=3.0, act_dcf={"0.01": 0.5})
     assert first.startswith("Nothing calibrated plda")
     assert "(Cllr 3.00)" in second and second.endswith("they are not calibrated.")
     assert _beliefs(calibrated=False, cllr=None, act_dcf=None) == []  # cosines
+
+
+@pytest.mark.parametrize(
+    ("source", "said"), [("vad", "voice activity detection"), ("reference", "taken from the reference")]
+)
+def test_diarization_says_whose_speech_it_was(source, said):
+    sets = {"eval": {"rates": {"all": {"der": 8.0}}}}
+    assert said in diarization_table({"method": "vbx", "speech": source, "sets": sets})["said"][0]
 
 
 def test_diarization_says_how_it_was_judged_and_what_has_no_rates():

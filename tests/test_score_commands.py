@@ -67,6 +67,35 @@ def test_a_bootstrap_that_cannot_be_drawn_is_refused(files, word, odd):
         _do(f"{word} --trials trials --utt2spk utt2spk {odd} --scores {more}")
 
 
+@pytest.mark.parametrize("word", ["evaluate", "compare", "threshold"])
+@pytest.mark.parametrize("idle", ["--replicates 200", "--seed 1"])
+def test_a_bootstrap_without_speakers_is_refused(files, word, idle):
+    more = {"evaluate": "scores", "compare": "scores cosines", "threshold": "scores --p-fa 0.1"}[word]
+    with pytest.raises(InputError, match=f"{idle.split()[0]} does nothing without --utt2spk"):
+        _do(f"{word} --trials trials {idle} --scores {more}")
+
+
+@pytest.mark.parametrize("out", ["page.png", "page", "page.html.gz"])
+def test_a_comparison_s_page_is_html(files, out):
+    with pytest.raises(InputError, match=f"{out}: the page is an .html file"):
+        _do(f"compare --trials trials --scores scores cosines --out {out}")
+    assert not (files / out).exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("cosine --trials two --enrol x.scp --test y.scp --out two", "two"),
+        ("threshold --trials trials --scores scores --p-fa 0.1 --out scores", "scores"),
+    ],
+)
+def test_no_command_writes_over_what_it_reads(files, words, kept):
+    before = (files / kept).read_bytes()
+    with pytest.raises(InputError, match=f"{kept}: --out is the file of"):
+        _do(words)
+    assert (files / kept).read_bytes() == before
+
+
 @pytest.mark.parametrize("odd", [{"replicates": 1}, {"seed": -1}, {"max_dropped": 1.5}])
 def test_the_stage_s_options_are_refused_before_it_runs(odd):
     with pytest.raises(InputError, match=f"score.{next(iter(odd))}"):

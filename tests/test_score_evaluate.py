@@ -176,8 +176,8 @@ def test_costs_that_are_none_are_refused(text):
 
 def test_threshold_is_printed_with_its_rates(small, capsys):
     trials, scores, utt2spk = small
-    words = ("threshold", "--trials", trials, "--scores", scores, "--json", "--replicates", "50")
-    found = _run(capsys, *words, "--p-fa", "0.1", "--utt2spk", utt2spk)
+    words = ("threshold", "--trials", trials, "--scores", scores, "--json")
+    found = _run(capsys, *words, "--p-fa", "0.1", "--utt2spk", utt2spk, "--replicates", "50")
     known = read_trials(trials)
     accepted = read_scores(scores, known) >= found["threshold"]
     assert found["p_fa"] == accepted[~known.is_target].mean() <= 0.1
@@ -185,6 +185,31 @@ def test_threshold_is_printed_with_its_rates(small, capsys):
     ratio = _run(capsys, *words, "--cost", "0.1,1,1", "--llr")
     assert ratio["threshold"] == pytest.approx(np.log(9))
     assert _run(capsys, *words, "--cost", "0.1,1,1")["cost"] <= ratio["cost"]
+
+
+def test_a_class_of_two_speakers_has_no_intervals(small):
+    trials = read_trials(small[0])
+    people = {one: one[:2] for one in (*trials.enrol_ids, *trials.test_ids)}
+    pairs = [trials.pair(number) for number in range(len(trials))]
+    parts = {"part": np.array(["few" if max(a[1], b[1]) < "2" else "rest" for a, b in pairs])}
+    scores = read_scores(small[1], trials)
+    found = evaluate(trials, scores, utt2spk=people, conditions=parts, replicates=60)
+    few = found["conditions"]["part"]["few"]
+    assert few["eer"] is not None and few["eer_ci"] is few["min_dcf_ci"] is few["min_cllr_ci"] is None
+    assert few["note"] == "2 speakers are too few for intervals"
+
+
+def test_what_a_table_calls_unknown_and_names_with_hyphens_stay_apart(small, tmp_path):
+    trials = read_trials(small[0])
+    ids = sorted({*trials.enrol_ids, *trials.test_ids})
+    words = {one: ("a", "b", "a-b", "unknown")[n % 4] for n, one in enumerate(ids)}
+    table = _write(tmp_path / "g", "".join(f"{one} {word}\n" for one, word in words.items()))
+    values = condition_values(trials, table, None)
+    expected = []
+    for number in range(len(trials)):
+        one, two = sorted(words[name] for name in trials.pair(number))
+        expected.append("unknown" if "unknown" in (one, two) else one if one == two else f"{one} - {two}")
+    assert values.tolist() == expected
 
 
 def test_intervals_of_a_condition_are_of_its_own_trials(small):

@@ -10,7 +10,7 @@ import pytest
 from pysteps.backend import fit_plda
 from pysteps.formats.errors import InputError
 from pysteps.metrics import eer
-from pysteps.score import Trials, compare, cosine_scores, judge, plda_scores
+from pysteps.score import Trials, cosine_scores, judge, plda_scores
 from tests.literal import plda_ratio
 
 RANDOM = np.random.default_rng(0)
@@ -117,12 +117,3 @@ def test_calibrated_figures_on_request(trials, scores):
     result = judge(trials, 2 * scores - 2, (), SPEAKER, seed=0, replicates=50, likelihood_ratios=True).figures
     assert result["min_cllr"] < result["cllr"] < 1
     assert result["act_dcf"]["0.05"] >= result["min_dcf"]["0.05"]
-
-
-def test_compare_is_the_difference_of_two_judgements(trials, scores):
-    worse = scores - 1.5 * trials.is_target
-    rates = [judge(trials, x, (), SPEAKER, seed=0, replicates=50).figures["eer"] for x in (scores, worse)]
-    result = compare(trials, scores, worse, (), SPEAKER, seed=0, replicates=200)
-    assert result["eer_difference"] == pytest.approx(rates[0] - rates[1])
-    assert result["eer_ratio"] == pytest.approx(rates[0] / rates[1])
-    assert result["eer_difference_ci"][0] <= result["eer_difference"] <= result["eer_difference_ci"][1] < 0

@@ -173,6 +173,7 @@ def test_numbers_as_ids_need_the_list(files, capsys):
             "duration, magnitude, cohort",
         ),
         ("calibrate --trials dev.trials --scores dev.a --quality duration=zero --save c", "a number above 0"),
+        ("calibrate --trials dev.trials --scores dev.a --apply eval.a --out x --save x", "the file of --out"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_and_nothing_written(files, words, said):
@@ -191,3 +192,67 @@ def test_a_stored_fusion_is_not_one_system_s_calibration(files, capsys):
         _do("calibrate --load f.json --apply eval.a --out x")
     with pytest.raises(InputError, match="1 systems' scores for a calibration of 2: dev.a, dev.b"):
         _do("fuse --load f.json --apply eval.a --out x")
+
+
+def test_a_pair_that_comes_twice_in_what_is_applied_to_is_refused(files, capsys):
+    rows = (files / "eval.a").read_text().splitlines(keepends=True)
+    (files / "twice").write_text("".join([*rows, rows[3]]))
+    pair = " ".join(rows[3].split()[:2])
+    with pytest.raises(InputError, match=f"twice:{len(rows) + 1}: 1 scores are of a pair .*first: {pair}"):
+        _do("calibrate --trials dev.trials --scores dev.a --apply twice --out llr")
+    assert not (files / "llr").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("calibrate --trials dev.trials --scores dev.a --apply eval.a --out dev.a", "dev.a"),
+        ("calibrate --trials dev.trials --scores dev.a --apply eval.a --out ./eval.a", "eval.a"),
+        ("calibrate --trials dev.trials --scores dev.a --save dev.trials", "dev.trials"),
+        ("calibrate --trials dev.trials --scores dev.a --save dur --quality duration=dur", "dur"),
+        ("fuse --trials dev.trials --scores dev.a dev.b --save dev.b", "dev.b"),
+    ],
+)
+def test_what_is_read_is_not_written_over(files, words, kept):
+    (files / "dur").write_text("s0-0 1\n")
+    before = (files / kept).read_bytes()
+    with pytest.raises(InputError, match=f"{kept}: .* would be written over"):
+        _do(words)
+    assert (files / kept).read_bytes() == before
+
+
+@pytest.mark.parametrize("words", ["--load f.json", "LEARN", "LEARN --names first second"])
+def test_files_of_the_systems_names_in_another_order_are_refused(files, words, capsys):
+    for name in ("dev", "eval"):
+        (files / name).mkdir()
+        for system in "ab":
+            (files / name / system).write_bytes((files / f"{name}.{system}").read_bytes())
+    learn = "--trials dev.trials --scores dev/a dev/b"
+    _do(f"fuse {learn} --save f.json")
+    words = words.replace("LEARN", learn)
+    _do(f"fuse {words} --apply eval/a eval/b --out right")
+    with pytest.raises(InputError, match="b stands where the scores of a are read .*order: a b"):
+        _do(f"fuse {words} --apply eval/b eval/a --out wrong")
+    assert not (files / "wrong").exists()
+
+
+def test_a_fusion_says_which_file_is_read_as_which_system_s(files, capsys):
+    _do("fuse --trials dev.trials --scores dev.a dev.b --names one two --save f.json")
+    capsys.readouterr()
+    _do("fuse --load f.json --apply eval.a eval.b --out llr")
+    assert "one <- eval.a\ntwo <- eval.b\n" in capsys.readouterr().err
+
+
+def test_a_damaged_calibration_of_the_user_s_own_names_no_stage(files, capsys):
+    for text in ("{", "{}"):
+        (files / "c.json").write_text(text)
+        with pytest.raises(InputError, match="learn it again with --save"):
+            _do("calibrate --load c.json --apply eval.a --out llr")
+
+
+def test_a_measure_of_an_unknown_kind_is_named(files, capsys):
+    _do("calibrate --trials dev.trials --scores dev.a --save c.json")
+    stored = json.loads((files / "c.json").read_text())
+    (files / "c.json").write_text(json.dumps({**stored, "quality": {"pitch": 0.5}}))
+    with pytest.raises(InputError, match="this calibration needs pitch"):
+        _do("calibrate --load c.json --apply eval.a --out llr")

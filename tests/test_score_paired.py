@@ -9,11 +9,14 @@ import pytest
 
 from pysteps.formats.errors import InputError
 from pysteps.metrics import cllr, eer, min_cllr, min_dcf
-from pysteps.score import commands, compare, judge, read_trials, write_scores
+from pysteps.score import Trials, commands, judge, read_trials, write_scores
+from pysteps.score.evaluate import judged
 from pysteps.score.paired import differences, with_ratios
+from tests.literal import check_differences
 
 IDS = [f"s{n % 6}-{n}" for n in range(24)]
 PEOPLE = {one: one[:2] for one in IDS}
+FOUR = np.array([True, True, False, False])
 SYSTEMS = {"plain": 1.0, "better": 2.0, "best": 3.0}
 
 
@@ -43,12 +46,17 @@ def experiment(tmp_path):
     return trials, scores, folder
 
 
+def _differences(trials, first, second, replicates):
+    options = {"replicates": replicates, "likelihood_ratios": True}
+    return differences(*(judge(trials, scores, (), PEOPLE, 0, **options) for scores in (first, second)))
+
+
 def test_each_difference_is_that_of_the_two_figures(experiment):
     trials, scores, _ = experiment
     label = trials.is_target
     sides = [(scores[name][label], scores[name][~label]) for name in ("better", "plain")]
-    options = {"replicates": 60, "likelihood_ratios": True}
-    found = compare(trials, scores["better"], scores["plain"], (), PEOPLE, 0, **options)
+    found = _differences(trials, scores["better"], scores["plain"], 60)
+    check_differences(found, trials, scores["better"], scores["plain"], PEOPLE, 60, ratios=True)
     expected = {
         "eer": 100 * (eer(*sides[0]).rate - eer(*sides[1]).rate),
         "cllr": cllr(*sides[0]) - cllr(*sides[1]),
@@ -69,8 +77,7 @@ def test_each_difference_is_that_of_the_two_figures(experiment):
 
 def test_a_system_against_itself_differs_in_nothing(experiment):
     trials, scores, _ = experiment
-    options = {"replicates": 20, "likelihood_ratios": True}
-    found = compare(trials, scores["best"], scores["best"], (), PEOPLE, 0, **options)
+    found = _differences(trials, scores["best"], scores["best"], 20)
     assert found["min_dcf_difference_ci"]["0.05"] == [0, 0] and found["cllr_difference_ci"] == [0, 0]
     assert found["eer_ratio_ci"] == [1, 1]
 
@@ -83,7 +90,20 @@ def test_what_one_of_them_has_not_is_null(experiment):
     assert found["cllr_difference"] is found["act_dcf_difference"] is found["cllr_difference_ci"] is None
     assert found["min_cllr_difference"] < 0
     with pytest.raises(InputError, match="without speakers"):
-        differences(one, two._replace(drawn=None))
+        differences(one, judged(scores["plain"], trials.is_target))
+
+
+def test_differences_of_two_speakers_have_no_intervals():
+    trials = Trials(list("abcd"), list("abcd"), *np.array([(0, 1), (2, 3), (0, 2), (1, 3)], np.int32).T, FOUR)
+    people, options = {"a": "x", "b": "x", "c": "y", "d": "y"}, {"likelihood_ratios": True}
+    one = judge(trials, [3.0, -1, 0, 1], (), people, 0, **options)
+    two = judge(trials, [3.0, 4, 0, 1], (), people, 0, **options)
+    assert one.figures["eer_ci"] is None and one.figures["speakers"] == 2
+    found = differences(one, two)
+    assert (found["eer_difference"], found["eer_ratio"]) == (50.0, None) and found["cllr_difference"] > 0
+    assert differences(two, one)["eer_ratio"] == 0 and differences(two, two)["eer_ratio"] == 1
+    assert found["min_dcf_difference"]["0.05"] == found["act_dcf_difference"]["0.05"] == 0.5
+    assert {value for key, value in found.items() if key.endswith("_ci")} == {None}
 
 
 def test_calibrated_figures_replace_those_of_ratios_alone(experiment):
@@ -105,10 +125,8 @@ def test_any_two_back_ends_of_a_run_are_compared_by_name(experiment, capsys):
     trials, scores, folder = experiment
     found = _compared(capsys, folder, "--systems", "plain", "best", "--list", "eval")
     assert found["against"] == {"eval": "plain"} and list(found["differences"]["eval"]) == ["best"]
-    expected = compare(trials, scores["best"], scores["plain"], (), PEOPLE, 0, replicates=30)
     got = found["differences"]["eval"]["best"]
-    assert got["min_dcf_difference_ci"] == expected["min_dcf_difference_ci"]
-    assert got["eer_difference_ci"] == expected["eer_difference_ci"] and got["cllr_difference"] is None
+    check_differences(got, trials, scores["best"], scores["plain"], PEOPLE, 30)
     assert _compared(capsys, folder)["against"] == {"eval": "best"}  # the lowest EER
 
 

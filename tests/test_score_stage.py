@@ -15,22 +15,13 @@ from pysteps.formats import tables
 from pysteps.formats.run import Run
 from pysteps.formats.stamps import Unit
 from pysteps.metrics import cllr, eer
-from pysteps.score import compare, read_scores, read_trials
+from pysteps.score import read_scores, read_trials
 from pysteps.score import stage as score
 from pysteps.score.enrol import Enrolment
-from tests.vector_run import RANDOM, learn, small_run, with_backends
+from tests.literal import check_differences
+from tests.vector_run import RANDOM, learn, small_run, staged, with_backends, with_model
 
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures are drawn in tests/test_report_*.py: here they would take a second a page."""
-    for room in ("page", "sections"):
-        monkeypatch.setattr(f"pysteps.report.{room}.picture", lambda *_: b"")
-    for kind in ("det_figure", "histogram_figure", "reliability_figure", "bayes_figure", "confusion_figure"):
-        monkeypatch.setattr(f"pysteps.report.sections.{kind}", lambda *_, **__: None)
-    monkeypatch.setattr("pysteps.report.page.det_figure", lambda *_, **__: None)
-    monkeypatch.setattr("pysteps.report.sections.training_figures", lambda *_: {})
-    monkeypatch.setattr("pysteps.score.pictures.plane", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.fixture
@@ -80,13 +71,11 @@ def test_any_two_back_ends_have_a_paired_difference(run: Run) -> None:
     trials = read_trials(unit.inputs[0])
     scores = [read_scores(unit.folder / back, trials) for back in ("third", "other")]
     speakers = run.set("eval").utt2spk()
-    alone = compare(trials, *scores, (), speakers, 0, replicates=20)
-    assert pair["eer_difference_ci"] == pytest.approx(alone["eer_difference_ci"], abs=1e-6)
-    for cost, ends in alone["min_dcf_difference_ci"].items():
-        assert pair["min_dcf_difference_ci"][cost] == pytest.approx(ends, abs=1e-6)
+    own = {key: value for key, value in pair.items() if "cllr" not in key} | {"cllr_difference": None}
+    check_differences(own, trials, *scores, speakers, 20)
+    # minDCF and EER of a rising calibration are those of the scores: Cllr alone is of the ratios.
     ratios = [read_scores(unit.folder / f"{back}.calibrated", trials) for back in ("third", "other")]
-    alone = compare(trials, *ratios, (), speakers, 0, replicates=20, likelihood_ratios=True)
-    assert pair["cllr_difference_ci"] == pytest.approx(alone["cllr_difference_ci"], abs=1e-5)
+    check_differences(pair, trials, *ratios, speakers, 20, ratios=True)
 
 
 def test_models_do_not_count_in_the_mean_of_a_set(run: Run) -> None:
@@ -145,94 +134,32 @@ def test_quality_measures_are_of_both_sides(run: Run) -> None:
     np.testing.assert_allclose(enrolment.calibrate(trials, raw), expected, rtol=1e-4, atol=1e-4)
 
 
-def _staged(run: Run) -> list[Unit]:
-    # Every stale unit of stages 8 and 9, done and stamped; what was done.
-    done = []
-    for module in (stage, score):
-        for unit in module.units(run):
-            if unit.stale() is not None:
-                module.do(run, unit)
-                unit.done()
-                done.append(unit)
-    return done
-
-
-def _figures(run: Run, back: str = "mine") -> dict:
-    return json.loads((run.exp / "results.json").read_text())["trials"]["eval"][back]
-
-
-def _model(run: Run) -> Run:
-    (run.exp / "model" / "model.json").write_text(json.dumps({"model": {"name": "none"}}))
-    return run
-
-
-def test_figures_by_gender_are_those_of_its_trials_alone(run: Run) -> None:
-    genders = {f"eval{s:02d}": "f" if s < 3 else "m" for s in range(8)}
-    tables.write_table(run.data / "eval" / "spk2gender", genders)
-    _staged(_model(run))
-    found = _figures(run)["conditions"]
-    assert list(found) == ["gender"]  # no other table, and no word about it
-    assert found["gender"]["f-m"] == {
-        "targets": 0,
-        "nontargets": 3 * 5 * 36,
-        "eer": None,
-        "note": "different-speaker trials only: no error rates",
-    }
-    trials = read_trials(run.data / "eval" / "trials")
-    lines = [line.split() for line in (run.data / "eval" / "trials").read_text().splitlines()]
-    rows = np.array([all(genders[utt[:6]] == "f" for utt in line[:2]) for line in lines])
-    raw, llr = (
-        read_scores(run.exp / "scores" / "eval" / name, trials) for name in ("mine", "mine.calibrated")
-    )
-    same, other = rows & trials.is_target, rows & ~trials.is_target
-    women = found["gender"]["f"]
-    assert (women["targets"], women["nontargets"], women["speakers"]) == (same.sum(), other.sum(), 3)
-    assert women["eer"] == pytest.approx(100 * eer(raw[same], raw[other])[0], abs=1e-4)
-    assert women["cllr"] == pytest.approx(cllr(llr[same], llr[other]), abs=1e-5)
-    assert women["eer_ci"][0] <= women["eer"] <= women["eer_ci"][1] and "3 speakers" in women["note"]
-    page = (run.exp / "report.html").read_text()
-    assert "By gender" in page and "f-m (0 + 540 trials): different-speaker trials only" in page
-
-
-def test_a_condition_of_few_speakers_gets_no_interval_but_a_word(run: Run) -> None:
-    # Three speakers, one with a pair of his own, two with one of theirs: 6 draws of 27 have both pairs.
-    languages = {utt: "cs" if utt[:6] < "eval05" else "de" for utt in run.set("eval").utt2spk()}
-    tables.write_table(run.data / "eval" / "utt2lang", languages)
-    lines = ["eval00-0 eval00-1 target", "eval01-0 eval02-0 nontarget", "eval03-0 eval05-0 nontarget"]
-    (run.data / "eval" / "trials").write_text("\n".join([*lines, "eval05-0 eval05-1 target"]) + "\n")
-    _staged(_model(run))
-    found = _figures(run)["conditions"]["language"]["cs"]
-    assert found["eer"] is not None and found["eer_ci"] is None
-    assert "3 speakers are too few for an interval" in found["note"]
-    assert "same-speaker trials: 1 only" in found["note"]
-
-
 def test_what_changed_and_what_is_missing_is_made_again(run: Run) -> None:
     genders = {f"eval{s:02d}": "f" if s < 3 else "m" for s in range(8)}
     tables.write_table(run.data / "eval" / "spk2gender", genders)
-    run = with_backends(_model(run), mine="center | plda | s-norm")
-    assert [unit.name for unit in _staged(run)] == ["mine", "baseline", "eval", "report"]
-    assert _staged(run) == []
+    run = with_backends(with_model(run), mine="center | plda | s-norm")
+    assert [unit.name for unit in staged(run)] == ["mine", "baseline", "eval", "report"]
+    assert staged(run) == []
     tables.write_table(run.data / "eval" / "spk2gender", genders | {"eval02": "m"})
-    assert [unit.name for unit in _staged(run)] == ["eval", "report"]
+    assert [unit.name for unit in staged(run)] == ["eval", "report"]
     lost = [run.exp / "scores" / "eval" / "mine.calibrated", run.exp / "scores" / "eval" / "baseline"]
     for path in lost:
         path.unlink()
-        assert [unit.name for unit in _staged(run)] == ["eval"] and path.is_file()
+        assert [unit.name for unit in staged(run)] == ["eval"] and path.is_file()
     folder = run.exp / "backend" / "mine"
     for name in ("plda", "calibration.json", "cohort.ark", "cohort2num_utts", "mean.vec"):
         (folder / name).unlink()
-        assert [unit.name for unit in _staged(run)] == ["mine"] and (folder / name).is_file()
+        assert [unit.name for unit in staged(run)] == ["mine"] and (folder / name).is_file()
 
 
 def test_leftovers_of_other_back_ends_are_removed(run: Run) -> None:
-    _staged(with_backends(_model(run), mine="cosine", old="center | plda"))
+    staged(with_backends(with_model(run), mine="cosine", old="center | plda"))
     folder = run.exp / "scores" / "eval"
     (folder / "note.txt").write_text("somebody's own")
     assert (folder / "old.calibrated").is_file()
     run = with_backends(run, mine="cosine")
     run.options["backend"]["calibration"] = "none"
-    _staged(run)
+    staged(run)
     assert {path.name for path in folder.iterdir()} - {".score.done.json"} == {
         *("mine", "baseline", "note.txt"),
         *("result.json", "det.json", "pictures.json", "tsne.json", "confusions.json"),
@@ -241,40 +168,41 @@ def test_leftovers_of_other_back_ends_are_removed(run: Run) -> None:
 
 def test_a_development_set_that_teaches_no_calibration_is_done_once(run: Run) -> None:
     tables.write_table(run.data / "dev" / "utt2spk", {utt: utt for utt in run.set("dev").utt2spk()})
-    _staged(_model(run))
-    assert _staged(run) == []
+    staged(with_model(run))
+    assert staged(run) == []
 
 
 @pytest.mark.parametrize("what", ["caution", "curves", "dropped"])
 def test_the_report_is_made_again_for_all_that_it_shows(run: Run, what: str) -> None:
     (run.exp / "curves.jsonl").write_text('{"epoch": 1, "loss": 2.0}\n')
-    _staged(_model(run))
+    staged(with_model(run))
     if what == "caution":
         run = replace(run, caution="One session a speaker.")
     elif what == "curves":
         (run.exp / "curves.jsonl").write_text('{"epoch": 1, "loss": 1.0}\n')
     else:
         tables.write_table(run.exp / "xvectors" / "train" / "dropped", {"train00-0": "too short"})
-    assert [unit.name for unit in _staged(run)] == ["report"]
+    assert [unit.name for unit in staged(run)] == ["report"]
 
 
 def test_seconds_that_cannot_be_read_are_left_out(run: Run, capsys) -> None:
     (run.exp / "seconds").mkdir()
     for name, text in (("audio", "1.5\n"), ("train", "12.3.4\n"), ("vad", "nan"), ("egs", "")):
         (run.exp / "seconds" / name).write_text(text)
-    _staged(_model(run))
+    staged(with_model(run))
     assert json.loads((run.exp / "results.json").read_text())["seconds"] == {"audio": 1.5}
     said = capsys.readouterr().err
     assert all(f"seconds/{name} holds no seconds" in said for name in ("train", "vad", "egs"))
 
 
-def test_the_report_tells_of_diarization_until_it_is_out_of_date(run: Run) -> None:
+@pytest.mark.parametrize(("speech", "place"), [("vad", "talks"), ("reference", "talks.reference")])
+def test_the_report_tells_of_diarization_until_it_is_out_of_date(run: Run, speech: str, place: str) -> None:
     names, sets = {**run.names, "diarize": "ahc"}, ["talks"]
-    run = replace(_model(run), names=names, diarize_sets=sets)
-    run.options["diarize"] = {}
-    _staged(run)
+    run = replace(with_model(run), names=names, diarize_sets=sets)
+    run.options["diarize"] = {"speech": speech}
+    staged(run)
     assert not score.refresh_report(run)
-    method, windows = run.exp / "diarize" / "ahc", run.exp / "diarize" / "talks"
+    method, windows = run.exp / "diarize" / "ahc", run.exp / "diarize" / place
     heard = run.exp / "model" / "model.safetensors"
     heard.write_bytes(b"weights")
     rates = {"all": {"der": 12.34, "der_ci": [10.0, 15.0], "jer": 20.5}, "collar": 0.25, "skip_overlap": True}
@@ -289,9 +217,9 @@ def test_the_report_tells_of_diarization_until_it_is_out_of_date(run: Run) -> No
     assert score.refresh_report(run) and not score.refresh_report(run)
     page = (run.exp / "report.html").read_text()
     assert "12.34" in page and "10.00 to 15.00" in page and 'href="#diarization"' in page
-    assert _staged(run) == []
+    assert staged(run) == []
     heard.unlink()  # given back: nothing changed
-    assert _staged(run) == []
+    assert staged(run) == []
     heard.write_bytes(b"other weights")
-    assert [unit.name for unit in _staged(run)] == ["report"]
+    assert [unit.name for unit in staged(run)] == ["report"]
     assert "12.34" not in (run.exp / "report.html").read_text()

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from pysteps.formats.errors import InputError
-from pysteps.score import commands, compare, judge, read_scores, read_trials, write_scores
+from pysteps.score import commands, judge, read_scores, read_trials, write_scores
+from tests.literal import check_differences
 
 IDS = [f"s{n % 6}-{n}" for n in range(24)]
 PEOPLE = {one: one[:2] for one in IDS}
@@ -32,7 +33,8 @@ def files(tmp_path, monkeypatch):
 
 
 def _compared(capsys, text: str) -> dict:
-    commands.main(["compare", *text.split(), "--json", "--replicates", "30"])
+    draws = [] if "--scores" in text and "--utt2spk" not in text else ["--replicates", "30"]
+    commands.main(["compare", *text.split(), "--json", *draws])
     return json.loads(capsys.readouterr().out)
 
 
@@ -40,9 +42,42 @@ def test_score_files_have_the_paired_differences_of_the_library(files, capsys):
     found = _compared(capsys, "--trials trials --scores two/x llr --utt2spk utt2spk")
     assert found["against"] == {"trials": "x"} and list(found["trials"]["trials"]) == ["x", "llr"]
     two, llr = (read_scores(name, files) for name in ("two/x", "llr"))
-    assert found["differences"]["trials"] == {"llr": compare(files, llr, two, (), PEOPLE, 0, replicates=30)}
+    assert list(found["differences"]["trials"]) == ["llr"]
+    check_differences(found["differences"]["trials"]["llr"], files, llr, two, PEOPLE, 30)
     assert found["trials"]["trials"]["llr"]["cllr"] > 0  # beyond [-1, 1]
     assert found["trials"]["trials"]["x"]["cllr"] is None
+
+
+def test_what_is_to_be_doubted_of_a_file_is_said_of_it(files, capsys):
+    scores = 9 * np.random.default_rng(3).normal(size=len(files))
+    write_scores("wild", files, scores)
+    scores[:56] = np.where(files.is_target[:56], -np.inf, np.inf)
+    write_scores("lost", files, scores)
+    words = "--trials trials --scores one/x wild lost --utt2spk utt2spk"
+    said: dict = {}
+    for note in _compared(capsys, words)["notes"]:
+        said.setdefault(note.split(":")[0], []).append(note)
+    assert "no actDCF and Cllr" in said["x"][0] and "6 speakers: below 30" in said["trials"][0]
+    assert len(said["wild"]) == 1 and "worse than no system. Raw PLDA" in said["wild"][0]
+    assert "Dropped trials count as wrong in it" in said["lost"][0] and "Raw" not in said["lost"][0]
+    assert said["lost"][1] == "lost: 56 trials of dropped utterances, counted as wrong"
+
+
+def test_two_speakers_are_too_few_for_intervals(files, tmp_path, capsys):
+    lines = (tmp_path / "trials").read_text().splitlines()
+    rows = [line for line in lines if line.count("s0-") + line.count("s1-") == 2]
+    (tmp_path / "trials").write_text("\n".join(rows) + "\n")
+    few = read_trials("trials")
+    for name in ("a", "b"):
+        write_scores(name, few, np.random.default_rng(ord(name)).normal(size=len(few)) + 2 * few.is_target)
+    words = "--trials trials --scores a b --utt2spk utt2spk"
+    found = _compared(capsys, f"{words} --out page.html")
+    assert found["trials"]["trials"]["a"]["eer_ci"] is None
+    assert found["differences"]["trials"]["b"]["eer_difference_ci"] is None
+    assert "trials: 2 speakers are too few for intervals" in found["notes"]
+    assert "too few speakers for an interval" in (tmp_path / "page.html").read_text("utf-8")
+    commands.main(["compare", *words.split(), "--replicates", "30"])
+    assert "()" not in capsys.readouterr().out
 
 
 def test_files_of_one_name_are_told_by_their_folders(files, capsys):
@@ -136,12 +171,13 @@ def test_an_experiment_that_is_named_twice_is_refused(experiments, capsys):
     [
         ("a/exp/tag b/exp/tag", "a/exp/tag · plda"),
         ("a/exp/tag --systems cosine plda", "plda · tag"),
-        ("--trials trials --scores one/x llr --utt2spk utt2spk", "llr · scores"),
-        ("--trials trials --scores one/x llr", "llr · scores"),
+        ("--trials trials --scores one/x llr --utt2spk utt2spk", "</span>llr − x"),
+        ("--trials trials --scores one/x llr", "</span>llr<"),
     ],
 )
 def test_the_page_shows_each_system_with_its_curve(experiments, capsys, words, shown):
     _compared(capsys, f"{words} --out page.html")
     page = (experiments / "page.html").read_text("utf-8")
     assert shown in page and "DET curves of" in page and (experiments / "page.png").is_file()
+    assert "· scores" not in page
     assert ("Differences" in page) == ("utt2spk" in words or "exp" in words)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -165,3 +167,26 @@ def test_numbers_are_written_to_eight_digits(tmp_path):
     assert {(one, two) for one, two, _ in words} == {("\u00e4", "c")}
     np.testing.assert_allclose([float(word) for *_, word in words], values, rtol=5.1e-8)
     assert sum(word == f"{value:.8g}" for (*_, word), value in zip(words, values, strict=True)) > 2990
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_pipe_is_read_as_a_file_is(tmp_path, packed):
+    # <(zcat FILE): what has been read cannot be wound back.
+    path, text = tmp_path / "pipe", b"a b target\na c nontarget\n"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(gzip.compress(text) if packed else text,))
+    writer.start()
+    trials = read_trials(path)
+    writer.join()
+    assert [trials.pair(0), trials.pair(1)] == [("a", "b"), ("a", "c")]
+
+
+def test_scores_from_a_pipe_that_are_of_no_trial_are_refused(tmp_path, repo):
+    words = 'exec "$0" -m pysteps.score evaluate --trials t --scores <(printf "c d 1\\n")'
+    (tmp_path / "t").write_text("a b target\n")
+    (tmp_path / "pysteps").symlink_to(repo / "pysteps")
+    done = subprocess.run(
+        ["bash", "-c", words, sys.executable], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode and "1 of 1 trials have no score" in done.stderr
+    assert "Traceback" not in done.stderr

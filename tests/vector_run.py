@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 from pysteps.backend import Backend, stage
 from pysteps.formats import arks, tables
 from pysteps.formats.run import Run
+from pysteps.formats.stamps import Unit
+from pysteps.score import stage as score
 
 RANDOM = np.random.default_rng(3)
 
@@ -63,3 +66,24 @@ def learn(run: Run, name: str = "mine") -> Backend:
     (unit,) = (unit for unit in stage.units(run) if unit.name == name)
     stage.do(run, unit)
     return Backend.load(unit.folder)
+
+
+def staged(run: Run) -> list[Unit]:
+    """Do and stamp every stale unit of stages 8 and 9; what was done."""
+    done = []
+    for module in (stage, score):
+        for unit in module.units(run):
+            if unit.stale() is not None:
+                module.do(run, unit)
+                unit.done()
+                done.append(unit)
+    return done
+
+
+def figures_of(run: Run, back: str = "mine") -> dict:
+    return json.loads((run.exp / "results.json").read_text())["trials"]["eval"][back]
+
+
+def with_model(run: Run) -> Run:
+    (run.exp / "model" / "model.json").write_text(json.dumps({"model": {"name": "none"}}))
+    return run

@@ -12,6 +12,7 @@ from typing import IO
 
 import numpy as np
 
+from ..formats.checkout import located
 from ..formats.errors import InputError
 from .decode import AvSource, demuxer
 from .entry import Entry, Pcm16Source, locate
@@ -45,6 +46,7 @@ def open_audio(
 
 
 def _open_path(path: Path, where: object, utt: str | None) -> Source:
+    path = Path(located(str(path)))  # a table of a run may name it from the checkout
     if not path.is_file():
         raise InputError("no such file", where=where, utt=utt)
     handle = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by the source that gets it

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from ..formats.errors import InputError
 from .adapt import adapt_plda, coral_plus
 from .calibration import Calibration, load_calibration, save_calibration
-from .chain import Chain, fit, old_arrays, read_description
-from .cohort import FILES, load_cohort, save_cohort
+from .chain import Chain, check_dimensions, fit, of_set, read_description
+from .cohort import load_cohort, save_cohort
+from .folder import files_of, refuse_others
 from .line import SCORERS, Line, PldaWords, parse_line
 from .plda import Plda, fit_plda
 from .scorenorm import (
@@ -75,13 +76,17 @@ class Backend:
         rows = chain.train(vectors)
         plda = None
         if found.scorer == "plda":
-            plda = _fit_plda(found.plda, rows, speakers, chain, sets or {})
+            words = found.plda
+            plda = fit_plda(rows, speakers, iterations=words.iterations, rank=words.rank or None)
+            target = of_set(words.adapt, sets, np.shape(vectors)[1]) if words.adapt else None
+            plda = _changed(plda, words, None if target is None else chain.apply(target, target))
         if found.norm is None:
             return Backend(chain, plda, tuple(found.words))
         if others is None:
             names = [f"{n:09d}" for n in range(len(rows))] if utterances is None else list(utterances)
             others = Labelled(names, rows, list(speakers))
         else:  # they go through the chain as vectors that are scored do
+            check_dimensions(others.vectors, np.shape(vectors)[1], "the cohort")
             others = replace(others, vectors=chain.apply(others.vectors, others.vectors))
         refuse_evaluation_speakers(others.speakers, evaluated or {})
         kind, size = found.norm.cohort, found.norm.size
@@ -207,16 +212,17 @@ class Backend:
         """[n] mean scores of transformed ``rows`` [n, d] with the cohort (the top ones of as-norm)."""
         return self._cohort_statistics(rows, None, names).mean
 
-    def save(self, folder: str | Path, *, text: bool = False) -> None:
+    def save(self, folder: str | Path, *, text: bool = False, replace_all: bool = False) -> None:
         """Write to ``folder``: Kaldi files, cohort.scp, calibration.json; chain.json last.
 
         ``text``: matrices and vectors in Kaldi's text form. What an older back end left there and this
-        one has not is removed.
+        one has not is removed. InputError for files of such names without a chain.json, unless
+        ``replace_all``: in a stage's own folder a save that was killed left them.
         """
         folder = Path(folder)
-        for name in ("chain.json", "plda", "calibration.json", *FILES):  # chain.json says that all is there
-            (folder / name).unlink(missing_ok=True)
-        for old in old_arrays(folder):
+        if not replace_all:
+            refuse_others(folder)
+        for old in files_of(folder):  # chain.json first: it says that all is there
             old.unlink()
         if self.plda is not None:
             self.plda.save(folder / "plda", text=text)
@@ -261,26 +267,15 @@ def _scorer(said: Any, path: Path) -> tuple[str, tuple[str, ...]] | None:
     return said["name"], tuple(words)
 
 
-def _fit_plda(
-    words: PldaWords,
-    rows: Floats,
-    speakers: Sequence[str],
-    chain: Chain,
-    sets: Mapping[str, ArrayLike],
-) -> Plda:
-    plda = fit_plda(rows, speakers, iterations=words.iterations, rank=words.rank or None)
+def _changed(plda: Plda, words: PldaWords, target: Floats | None) -> Plda:
+    # ``target``: the vectors of the set that it is adapted to, as the chain leaves them.
     if words.shrink:
         plda = plda.shrunk(words.shrink)
     if words.smoothing:
         plda = plda.smoothed(words.smoothing)
-    if not words.adapt:
+    if target is None:
         return plda
-    if words.adapt not in sets:
-        known = ", ".join(sets) or "none"
-        raise InputError(f"plda adapt={words.adapt}: no such set here, known are {known}")
-    other = chain.apply(sets[words.adapt], sets[words.adapt])
+    shares = {"within": words.within, "between": words.between}
     if words.method == "coral+":
-        return coral_plus(plda, other, within=words.within, between=words.between)
-    return adapt_plda(
-        plda, other, within=words.within, between=words.between, mean_diff=words.mean_diff
-    )
+        return coral_plus(plda, target, **shares)
+    return adapt_plda(plda, target, **shares, mean_diff=words.mean_diff)

@@ -24,15 +24,15 @@ from ..formats.atomic import write_text
 from ..formats.errors import InputError
 from ..formats.records import read_json
 from ..metrics.detection import check_scores
+from .regression import regress
 from .stats import Floats
 
-RIDGE = 1e-8  # on standardised weights: finite where the classes can be parted, nothing elsewhere
+LEAST_PRIOR = 1e-9  # below it errors beside 1 are lost in rounding
 QUALITIES: dict[str, Callable[[Floats], Floats]] = {
     "duration": np.log,
     "magnitude": np.log,
     "cohort": np.asarray,
 }
-_ROWS = 1 << 16  # trials at a time: memory does not grow with their number
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,14 @@ class Logistic:
             raise InputError(f"this calibration needs the quality measures {', '.join(missing)}")
         finite = np.isfinite(systems).all(axis=1)
         out = np.full(len(systems), self.offset)
-        for column, weight in enumerate(self.weights.values()):
-            out += weight * np.where(finite, systems[:, column], 0.0)
-        for name, weight in self.quality.items():
-            out += weight * _measure(name, side[name], len(out))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for column, weight in enumerate(self.weights.values()):
+                out += weight * np.where(finite, systems[:, column], 0.0)
+            for name, weight in self.quality.items():
+                out += weight * _measure(name, side[name], len(out))
+        if not np.isfinite(out).all():
+            said = f"the ratio of trial {int(np.flatnonzero(~np.isfinite(out))[0]) + 1} is too large a number"
+            raise InputError(said, mend="give scores of the system that this calibration was learned on")
         kept = np.where(np.isfinite(systems[~finite]), 0.0, np.sign(systems[~finite])).sum(axis=1)
         if (kept == 0).any():
             raise InputError("a trial is minus infinity for one system and infinity for another")
@@ -143,13 +147,18 @@ def fit_logistic(
     side = {name: _measure(name, values, len(array)) for name, values in (quality or {}).items()}
     if len(set(names)) < len(names):
         raise InputError(f"two systems of one name among {', '.join(names)}")
-    if not 0 < p_target < 1:
-        raise InputError(f"p_target {p_target} is not between 0 and 1")
+    if not LEAST_PRIOR <= p_target <= 1 - LEAST_PRIOR:
+        said = f"p_target {p_target} is not between {LEAST_PRIOR:g} and 1 - {LEAST_PRIOR:g}"
+        raise InputError(said, mend="give the share of target trials that is expected, e.g. 0.01")
     for name, column in zip(names, array.T, strict=True):
-        if np.ptp(check_scores(column, f"{name}'s")) == 0:
+        if check_scores(column, f"{name}'s").min() == column.max():
             raise InputError(f"all scores of {name} are equal: there is nothing to calibrate")
     columns = [*array.T, *side.values()]
-    offset, weights = _regress(columns, label, p_target)
+    try:
+        offset, weights = regress(columns, label, p_target, varied=len(names))
+    except FloatingPointError as error:
+        said = f"a calibration of {', '.join(names)} cannot be worked out: {error}"
+        raise InputError(said, mend="give scores of a usual size") from error
     model = Logistic(
         offset,
         dict(zip(names, weights, strict=False)),
@@ -168,48 +177,6 @@ def _notes(model: Logistic, llrs: Floats, label: NDArray[np.bool_]) -> list[str]
     return notes
 
 
-def _regress(columns: list[Floats], label: NDArray[np.bool_], p_target: float) -> tuple[float, list[float]]:
-    # Newton's method on standardised columns. The objective is convex; steps that overshoot are halved.
-    means = np.array([column.mean() for column in columns])
-    scales = np.array([column.std() for column in columns])
-    scales[scales <= 1e-12 * np.abs(means)] = np.inf  # constant: the offset says it already
-    prior = np.log(p_target) - np.log1p(-p_target)
-    share = np.array([(1 - p_target) / (~label).sum(), p_target / label.sum()])
-    share /= 2 * min(p_target, 1 - p_target)  # so that the ridge weighs the same at any prior
-
-    def derivatives(at: Floats) -> tuple[float, Floats, Floats]:
-        ridge = np.append(0.0, np.full(len(columns), RIDGE))
-        value = 0.5 * float(ridge @ at**2)
-        slope, curve = ridge * at, np.diag(ridge)
-        for begin in range(0, len(label), _ROWS):
-            part = slice(begin, begin + _ROWS)
-            x = np.column_stack([np.ones(len(label[part])), *(column[part] for column in columns)])
-            x[:, 1:] = (x[:, 1:] - means) / scales
-            sign, weight = np.where(label[part], 1.0, -1.0), share[label[part].astype(int)]
-            margin = sign * (x @ at + prior)
-            wrong = 0.5 * (1 - np.tanh(0.5 * margin))  # 1 / (1 + exp(margin)) without overflow
-            value += float(weight @ np.logaddexp(0.0, -margin))
-            slope -= x.T @ (weight * sign * wrong)
-            curve += (x.T * (weight * wrong * (1 - wrong))) @ x
-        return value, slope, curve
-
-    at = np.zeros(len(columns) + 1)
-    value, slope, curve = derivatives(at)
-    for _ in range(100):
-        step = np.linalg.lstsq(curve, slope, rcond=None)[0]
-        gain, length = float(slope @ step), 1.0
-        if gain < 1e-10:  # below this rounding hides whether a step is a gain; it squares the error
-            at = at - step
-            break
-        trial = derivatives(at - step)
-        while trial[0] > value - 1e-4 * length * gain and length > 1e-10:
-            length /= 2
-            trial = derivatives(at - length * step)
-        at, (value, slope, curve) = at - length * step, trial
-    weights = at[1:] / scales
-    return float(at[0] - weights @ means), weights.tolist()
-
-
 def fit_pav(scores: ArrayLike, is_target: ArrayLike) -> Pav:
     """The monotone map with the least Cllr on ``scores`` [N], ``is_target`` [N]; kept finite.
 
@@ -220,7 +187,7 @@ def fit_pav(scores: ArrayLike, is_target: ArrayLike) -> Pav:
 
     score = check_scores(_columns(scores, 1)[:, 0], "trial")
     label = _labels(is_target, len(score))
-    if np.ptp(score) == 0:
+    if score.min() == score.max():
         raise InputError("all scores are equal: there is nothing to calibrate")
     thresholds, place = np.unique(score, return_inverse=True)
     targets = np.concatenate(([1], np.bincount(place, weights=label), [1]))
@@ -263,16 +230,16 @@ def save_calibration(calibration: Calibration, path: str | Path) -> None:
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def load_calibration(path: str | Path) -> Calibration:
-    """Read what save_calibration wrote; anything else is an InputError."""
-    content = read_json(Path(path), "the calibration", mend="redo stage backend")
+def load_calibration(path: str | Path, mend: str = "redo stage backend") -> Calibration:
+    """Read what save_calibration wrote; anything else is an InputError with ``mend``."""
+    content = read_json(Path(path), "the calibration", mend=mend)
     try:
         kind = KINDS[content.pop("kind")]
         loaded = kind(**{**content, "notes": tuple(content.get("notes", ()))})
         _check_loaded(loaded)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         said = f"not a calibration of the kinds {', '.join(KINDS)}: {error}"
-        raise InputError(said, where=path, mend="redo stage backend") from error
+        raise InputError(said, where=path, mend=mend) from error
     return loaded
 
 

@@ -151,6 +151,25 @@ def _link(row: Any, path: Path) -> Transform:
     return kind(words, read(path.with_name(file)))
 
 
+def of_set(name: str, sets: Mapping[str, ArrayLike] | None, dim: int) -> ArrayLike:
+    """The vectors [M, ``dim``] of the set that adapt=``name`` names; InputError without them."""
+    if name not in (sets or {}):
+        known = ", ".join(sets or {}) or "none"
+        raise InputError(f"adapt={name}: no such set here, known are {known}")
+    others = (sets or {})[name]
+    check_dimensions(others, dim, f"adapt={name}")
+    return others
+
+
+def check_dimensions(x: ArrayLike, dim: int, what: str) -> None:
+    """InputError unless ``x`` is [N, ``dim``], as the training vectors are."""
+    shape = np.shape(x)
+    if len(shape) != 2 or shape[1] != dim:
+        found = f"vectors of {shape[1]} dimensions" if len(shape) == 2 else f"shape {shape}"
+        said = f"{what}: {found}, where the training vectors have {dim} dimensions"
+        raise InputError(said, mend="take x-vectors of one extractor for all")
+
+
 def fit(
     description: str, x: ArrayLike, speakers: Sequence[str], sets: Mapping[str, ArrayLike] | None = None
 ) -> Chain:
@@ -161,17 +180,14 @@ def fit(
     rows = check_vectors(x)
     if len(speakers) != len(rows):
         raise InputError(f"{len(rows)} vectors but {len(speakers)} speaker labels")
-    chain = Chain([])
+    chain, dim = Chain([]), rows.shape[1]
 
-    def of_set(name: str) -> Floats:
-        if name not in (sets or {}):
-            known = ", ".join(sets or {}) or "none"
-            raise InputError(f"adapt={name}: no such set here, known are {known}")
-        others = (sets or {})[name]
+    def adapted_to(name: str) -> Floats:
+        others = of_set(name, sets, dim)
         return chain.apply(others, others)
 
     for kind, words in parse(description):
-        step = kind(words, kind.learn(words, rows, speakers, of_set))
+        step = kind(words, kind.learn(words, rows, speakers, adapted_to))
         rows = step.train(rows)
         chain = Chain([*chain.steps, step])
     return chain

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..formats.errors import InputError
 from ..formats.tables import read_table
+from .folder import DESCRIPTION, refuse_others
 from .line import parse_line
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def main(words: list[str]) -> None:
     line = parse_line(options.line)
     adapt = _named(options.adapt)
     _check(options, line, adapt)
+    refuse_others(options.out)  # before the work, not behind it
     _fit(options, line, adapt)
 
 
@@ -46,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--dev-trials", type=Path, help="their trials (all pairs, by --dev-utt2spk)")
     add("--dev-utt2spk", type=Path, help="their speakers")
     kinds = ("logistic", "pav")
-    add("--calibration", choices=kinds, default="logistic", help="its kind (logistic)")
+    add("--calibration", choices=kinds, help="its kind (logistic)")
     add("--seed", type=int, default=0, help="of a cohort that is drawn, and of more than a million pairs (0)")
     add("--text", action="store_true", help="matrices and vectors in Kaldi's text form")
     add("--out", type=Path, required=True, help="the back end's folder")
@@ -78,18 +80,28 @@ def _check(options: argparse.Namespace, line: Line, adapt: Mapping[str, Path]) -
         raise InputError("--dev-trials or --dev-utt2spk without --dev")
     if options.dev and not (options.dev_trials or options.dev_utt2spk):
         raise InputError("--dev alone", mend="give --dev-trials, or --dev-utt2spk for all pairs")
+    if options.calibration and not options.dev:
+        raise InputError("--calibration without --dev", mend="give what it is learned on")
+    if options.dev and options.evaluated and not options.dev_utt2spk:
+        whose = "--evaluated, but nobody says whose the --dev vectors are"
+        raise InputError(whose, mend="give --dev-utt2spk too")
     if options.seed < 0:
         raise InputError(f"--seed {options.seed}: it must not be below 0")
 
 
 def _fit(options: argparse.Namespace, line: Line, adapt: Mapping[str, Path]) -> None:
     from .backend import Backend
-    from .vectors import read_labelled, read_vectors
+    from .vectors import labelled, read_labelled, read_vectors
 
-    train = read_labelled(options.xvectors, options.utt2spk)
+    speaker_of = read_table(options.utt2spk)
+    train = labelled(options.xvectors, options.utt2spk, speaker_of)
     others: Labelled | None = None
     if options.cohort:
-        others = read_labelled(options.cohort, options.cohort_utt2spk or options.utt2spk)
+        others = (
+            read_labelled(options.cohort, options.cohort_utt2spk)
+            if options.cohort_utt2spk
+            else labelled(options.cohort, options.utt2spk, speaker_of)
+        )
     evaluated = {str(path): read_table(path) for path in options.evaluated}
     _refuse(evaluated, "--xvectors", train.utterances, train.speakers)
     if others is not None:
@@ -110,6 +122,9 @@ def _fit(options: argparse.Namespace, line: Line, adapt: Mapping[str, Path]) -> 
     )
     if options.dev:
         backend = _calibrated(options, backend, train, evaluated)
+    if (options.out / DESCRIPTION).is_file():
+        note = "a back end was here and is replaced: what it scored or calibrated is not this one's"
+        print(f"{options.out}: {note}", file=sys.stderr)
     backend.save(options.out, text=options.text)
     _report(options, line, train, backend)
 
@@ -131,10 +146,12 @@ def _calibrated(
     train: Labelled,
     evaluated: Mapping[str, Mapping[str, str]],
 ) -> Backend:
-    from .develop import calibrated, dev_trials
+    from .chain import check_dimensions
+    from .develop import calibrated, dev_trials, one_kind
     from .vectors import read_vectors, sides, speakers_of
 
     utts, vectors = read_vectors(options.dev)
+    check_dimensions(vectors, train.vectors.shape[1], str(options.dev))
     speakers: dict[str, str] = {}
     if options.dev_utt2spk:
         speakers = dict(zip(utts, speakers_of(utts, options.dev, options.dev_utt2spk), strict=True))
@@ -145,14 +162,17 @@ def _calibrated(
         print(f"{options.out}: {note}", file=sys.stderr)
     dev = sides(utts, vectors, speakers, {})
     trials = dev_trials([options.dev_trials] if options.dev_trials else [], dev, options.seed)
-    return calibrated(backend, options.out.name, options.calibration, dev, trials, of=str(options.dev))
+    if one_kind(trials[1]):
+        said = f"no calibration can be learned: there are {one_kind(trials[1])} pairs of one speaker"
+        raise InputError(said, where=options.dev_trials or options.dev, mend="give both kinds, or no --dev")
+    kind = options.calibration or "logistic"
+    return calibrated(backend, options.out.resolve().name, kind, dev, trials, of=str(options.dev))
 
 
 def _report(options: argparse.Namespace, line: Line, train: Labelled, backend: Backend) -> None:
     said = [f"{len(train.utterances)} x-vectors of {len(set(train.speakers))} speakers"]
-    missing = len(read_table(options.utt2spk)) - len(train.utterances)
-    if missing:
-        said.append(f"{missing} utterances of {options.utt2spk} have no x-vector")
+    if train.missing:
+        said.append(f"{train.missing} utterances of {options.utt2spk} have no x-vector")
     if backend.cohort is not None:
         said.append(f"a cohort of {len(backend.cohort.keys)}")
     if backend.calibration is not None:

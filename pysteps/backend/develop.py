@@ -27,7 +27,7 @@ def dev_trials(lists: Iterable[Path], sides: Sides, seed: int = 0) -> tuple[Pair
 
     All trials of ``lists`` together; without a list all pairs of utterances (a million of each kind drawn
     with ``seed`` where there are more). Trials of dropped ids are left out; a line that is no trial, or names
-    an id without vector, is an InputError.
+    an id without vector, is an InputError, and so is a pair that is there as target and as nontarget.
     """
     paths = list(lists)
     if not paths:
@@ -43,7 +43,19 @@ def dev_trials(lists: Iterable[Path], sides: Sides, seed: int = 0) -> tuple[Pair
             if one in sides.rows and two in sides.rows:
                 pairs.append((sides.rows[one], sides.rows[two]))
                 labels.append(target)
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2), np.array(labels, dtype=bool)
+    found = np.array(pairs, dtype=np.int64).reshape(-1, 2), np.array(labels, dtype=bool)
+    _refuse_contrary(*found, list(sides.rows), paths)
+    return found
+
+
+def _refuse_contrary(pairs: Pairs, is_target: Truth, names: Sequence[str], paths: Sequence[Path]) -> None:
+    # Pairs as numbers, with the truth as their last bit: one pair of both kinds lies side by side.
+    numbers = np.sort(2 * (pairs[:, 0] * len(names) + pairs[:, 1]) + is_target)
+    both = numbers[1:][(numbers[1:] ^ numbers[:-1]) == 1] // 2
+    if len(both):
+        one, two = (names[int(row)] for row in divmod(both[0], len(names)))
+        said = f"{one} {two} is listed as target and as nontarget"
+        raise InputError(said, where=", ".join(map(str, paths)), mend="keep the line that is true")
 
 
 def _trial(words: Sequence[str], path: Path, line: int) -> tuple[str, str, bool]:
@@ -99,6 +111,11 @@ def _drawn(total: int, random: np.random.Generator) -> NDArray[np.int64]:
             return np.sort(numbers[np.sort(at)[:MOST]])
 
 
+def one_kind(is_target: Truth) -> str:
+    """``no`` or ``nothing but``: the pairs of one speaker among all [N]; empty where there are both kinds."""
+    return "no" if not is_target.any() else "nothing but" if is_target.all() else ""
+
+
 def calibrated(
     backend: Backend,
     name: str,
@@ -115,8 +132,7 @@ def calibrated(
     from the transformed vectors [n, d]. Trials of one kind alone give no calibration, and a message.
     """
     pairs, is_target = trials
-    if not is_target.any() or is_target.all():
-        which = "no" if not is_target.any() else "nothing but"
+    if which := one_kind(is_target):
         print(f"backend {name}: no calibration, {of} has {which} pairs of one speaker", file=sys.stderr)
         return backend
     rows = backend.transform(dev.vectors, dev.population)

@@ -116,7 +116,7 @@ def do(run: Run, unit: Unit) -> None:
     )
     if options["calibration"] != "none":
         backend = _calibrated(run, unit, backend)
-    backend.save(unit.folder)
+    backend.save(unit.folder, replace_all=True)
     (unit.folder / _NONE).unlink(missing_ok=True)
     if options["calibration"] != "none" and backend.calibration is None:
         write_text(unit.folder / _NONE, f"{run.dev_set} has not both kinds of pairs\n")

@@ -23,29 +23,55 @@ def read_vectors(scp: Path) -> tuple[list[str], NDArray[np.float32]]:
 
 @dataclass(frozen=True)
 class Labelled:
-    """``utterances`` [N], their ``vectors`` [N, D] and ``speakers`` [N]."""
+    """``utterances`` [N], their ``vectors`` [N, D] and ``speakers`` [N].
+
+    ``missing``: how many utterances of the table of speakers have no vector.
+    """
 
     utterances: list[str]
     vectors: NDArray[Any]
     speakers: list[str]
+    missing: int = 0
 
 
 def read_labelled(scp: Path, utt2spk: Path) -> Labelled:
-    """The vectors of a table and their speakers; one without a speaker is an InputError."""
-    utts, vectors = read_vectors(scp)
-    return Labelled(utts, vectors, speakers_of(utts, scp, utt2spk))
+    """The vectors of a table and their speakers; one without a speaker is an InputError.
+
+    Either table may be a pipe: it is read once.
+    """
+    return labelled(scp, utt2spk, read_table(utt2spk))
+
+
+def labelled(scp: Path, utt2spk: Path, table: Mapping[str, str]) -> Labelled:
+    """``read_labelled`` of a table of speakers that was read from ``utt2spk`` before."""
+    entries = read_table(scp)
+    if _of_vectors(table) and not _of_vectors(entries):
+        said = f"a table of x-vectors, where utt2spk should stand; {scp} is none"
+        raise InputError(said, where=utt2spk, mend="let the two change places")
+    utts = list(entries)
+    speakers = _speakers(utts, scp, utt2spk, table)
+    return Labelled(utts, read_rows(entries, scp), speakers, len(table) - len(utts))
 
 
 def speakers_of(utts: Collection[str], scp: Path, utt2spk: Path) -> list[str]:
     """The speakers of ``utts``, which are those of ``scp``, in their order."""
-    table = read_table(utt2spk)
+    return _speakers(utts, scp, utt2spk, read_table(utt2spk))
+
+
+def _of_vectors(table: Mapping[str, str]) -> bool:
+    # Whether the table's first entry is file:offset.
+    _, colon, offset = next(iter(table.values()), "").rpartition(":")
+    return bool(colon) and offset.isdigit()
+
+
+def _speakers(utts: Collection[str], scp: Path, utt2spk: Path, table: Mapping[str, str]) -> list[str]:
     lost = [utt for utt in utts if utt not in table]
     if lost:
-        raise InputError(
-            f"{len(lost)} of {len(utts)} x-vectors of {scp} have no speaker here, the first: {lost[0]}",
-            where=utt2spk,
-            mend="complete it, or take the utt2spk of that set",
-        )
+        mend = "complete it, or take the utt2spk of that set"
+        if any(lost[0] in members.split() for members in table.values()):
+            mend = "this is a spk2utt: give the utt2spk beside it, whose lines are UTTERANCE SPEAKER"
+        said = f"{len(lost)} of {len(utts)} x-vectors of {scp} have no speaker here, the first: {lost[0]}"
+        raise InputError(said, where=utt2spk, mend=mend)
     return [table[utt] for utt in utts]
 
 

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..formats.atomic import write_text
 from ..formats.errors import InputError, guarded
 from .words import options_of, parser, refuse_idle
 
@@ -16,7 +15,7 @@ STAGE_WORDS = ("plan", "job", "gather", "run", "forget")  # of steps/diarize.sh,
 
 def _summary(words: Any) -> None:
     from ..formats.run import Run
-    from .results import summary
+    from .methods import summary
 
     print(summary(Run.load(words.run)))
 
@@ -97,9 +96,7 @@ def _evaluate(words: Any) -> None:
         uem=read_uem(words.uem) if words.uem else None,
     )
     result = with_intervals(result, replicates=words.replicates, seed=words.seed)
-    if words.json:
-        write_text(words.json, json.dumps(result, indent=1) + "\n")
-    print(table(result))
+    print(json.dumps(result, indent=1) if words.json else table(result))
 
 
 def main(arguments: list[str] | None = None) -> None:

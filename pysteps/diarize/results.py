@@ -1,4 +1,4 @@
-"""Error rates of a run's sets: results.json of stage diarize, and as a table for a terminal."""
+"""Error rates of a run's sets: results.json of stage diarize."""
 
 from __future__ import annotations
 
@@ -66,50 +66,3 @@ def _refuse_unknown(run: Run, name: str, recordings: list[str], truth: Path) -> 
     if strangers:
         what = f"{len(strangers)} recordings are not in the set {name}: {' '.join(strangers[:5])}"
         raise InputError(what, where=truth, mend="a set for stage diarize holds whole recordings")
-
-
-def summary(run: Run) -> str:
-    """results.json as a table."""
-    path = method_of(run) / "results.json"
-    found = read_json(path, "the results of stage diarize", mend="run stage diarize")
-    lines = [
-        f"{'diarize ' + found['method']:24s} {'DER %':>7s}  {'95 % interval':15s} {'missed':>7s} "
-        f"{'false':>7s} {'conf.':>7s} {'JER %':>7s}  {'95 % interval':15s} speakers"
-    ]
-    why = []
-    for name, one in found["sets"].items():
-        if one["rates"] is None:
-            lines.append(f"{name:24s} {'-':>7s}")
-            turns = method_of(run) / name / "rttm"
-            why.append(f"{name}: no error rates: {one['why']}; the turns are in {turns}")
-            continue
-        row = one["rates"]["all"]
-        lines.append(
-            f"{name:24s} {_value(row['der'])}  {_span(row['der_ci'])} {_value(row['missed'])} "
-            f"{_value(row['false_alarm'])} {_value(row['confusion'])} {_value(row['jer'])}  "
-            f"{_span(row['jer_ci'])} {row['speakers_found']} of {row['speakers_reference']}"
-        )
-        why += [f"{name}: {note}" for note in one["rates"]["notes"]]
-    return "\n".join([*lines, *_settings(run, found["threshold"]), *why])
-
-
-def _settings(run: Run, threshold: dict[str, Any]) -> list[str]:
-    options = options_of(run)
-    overlap = "not scored" if options.skip_overlap else "scored"
-    speech = "from the reference" if options.speech == "reference" else f"from vad {run.names['vad']}"
-    said = [f"collar {options.collar:g} s on each side, overlapped speech {overlap}; one speaker at a time"]
-    said[0] += f"; speech {speech}"
-    if threshold["tuned"]:
-        chosen = f"DER {threshold['der']:.2f} % there, of {len(threshold['tried'])} tried"
-        return [*said, f"threshold {threshold['threshold']:.4g} from {threshold['set']}: {chosen}"]
-    if options.has_threshold:
-        return [*said, f"threshold {threshold['threshold']:.4g}, not tuned: {threshold['why']}"]
-    return said
-
-
-def _value(value: float | None) -> str:
-    return "      -" if value is None else f"{value:7.2f}"
-
-
-def _span(ends: list[float] | None) -> str:
-    return f"{'-':15s}" if ends is None else f"{f'{ends[0]:.2f} - {ends[1]:.2f}':15s}"

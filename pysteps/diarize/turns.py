@@ -11,9 +11,8 @@ from math import isfinite
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..formats.atomic import replacing
 from ..formats.errors import InputError
-from ..formats.tables import opened
+from ..formats.tables import opened, write_lines
 
 # What NIST's RTTM may hold beside SPEAKER (RT-09 evaluation plan, appendix A): no turns, passed over.
 _OTHER = {
@@ -54,12 +53,17 @@ def read_rttm(path: str | os.PathLike[str]) -> Turns:
 
 
 def write_rttm(path: str | os.PathLike[str], turns: Mapping[str, Sequence[Turn]]) -> None:
-    """Write ``turns`` with three decimals, recordings in C-locale order, whole or not at all."""
-    with replacing(path) as handle:
-        for recording in sorted(turns):
-            for one in sorted(turns[recording]):
-                times = f"{one.start:.3f} {one.end - one.start:.3f}"
-                handle.write(f"SPEAKER {recording} 1 {times} <NA> <NA> {one.speaker} <NA> <NA>\n")
+    """Write ``turns`` with three decimals, recordings in C-locale order, whole or not at all.
+
+    Gzipped under a name that ends in .gz.
+    """
+    in_order = ((recording, one) for recording in sorted(turns) for one in sorted(turns[recording]))
+    write_lines(path, (_line(recording, one) for recording, one in in_order))
+
+
+def _line(recording: str, one: Turn) -> str:
+    times = f"{one.start:.3f} {one.end - one.start:.3f}"
+    return f"SPEAKER {recording} 1 {times} <NA> <NA> {one.speaker} <NA> <NA>\n"
 
 
 def read_uem(path: str | os.PathLike[str]) -> dict[str, list[tuple[float, float]]]:

@@ -16,7 +16,7 @@ VERBS = {
     "cluster": "x-vectors of windows -> RTTM",
     "tune": "x-vectors of a development set and its RTTM -> the threshold with the lowest DER",
     "evaluate": "RTTM against a reference: DER and JER",
-    "summary": "what stage diarize found in a run",
+    "summary": "what stage diarize found in a run, all methods side by side",
 }
 _VBX = ("lda_dim", "fa", "fb", "loop", "smoothing", "iterations")
 _CLUSTERS = ("affinity", "plda_energy", "clustering", "relative", "max_speakers", "max_windows", "resegment")
@@ -93,7 +93,7 @@ def _add_inputs(one: Any) -> None:
 def _add_cluster(one: Any) -> None:
     _add_inputs(one)
     one.add_argument("--reco2num-spk", help="table: the number of speakers of each recording")
-    one.add_argument("--out", required=True, help="an RTTM file")
+    one.add_argument("--out", required=True, help="an RTTM file (.gz: gzipped)")
 
 
 def _add_tune(one: Any) -> None:
@@ -107,7 +107,7 @@ def _add_evaluate(one: Any) -> None:
     one.add_argument("--reference", required=True, help="RTTM")
     one.add_argument("--hypothesis", required=True, help="RTTM")
     one.add_argument("--uem", help="what is scored")
-    one.add_argument("--json", help="write all figures to this file")
+    one.add_argument("--json", action="store_true", help="print all figures as JSON instead of a table")
     one.add_argument("--replicates", type=int, default=1000, help="of the bootstrap")
     one.add_argument("--seed", type=int, default=0, help="of its draws")
     for name, of in (("", "the DER"), ("jer-", "the JER")):

@@ -78,13 +78,35 @@ class Inputs:
         if options.needs_plda and not plda:
             asking = "affinity plda" if options.affinity == "plda" else "resegment vbx"
             raise InputError(f"{asking} needs a PLDA model", mend="--plda FILE, in Kaldi's format")
-        return Inputs(
+        found = Inputs(
             xvectors,
             read_index(xvectors),
             read_windows(segments),
             load_transform(transform) if transform else lambda x: x,
             Plda.load(plda) if plda else None,
         )
+        found._check_sizes(transform, plda)
+        return found
+
+    def _check_sizes(self, transform: str | None, plda: str | None) -> None:
+        # The first x-vector stands for all: those of a recording have one size.
+        named = (name for windows in self.windows.values() for name in windows.names)
+        first = next((name for name in named if name in self.index), None)
+        if first is None:
+            return  # what is missing is said where it is read
+        x = read_rows(self.index, [first], self.source)
+        size = x.shape[1]
+        try:
+            x = self.transform(x)
+        except InputError as error:
+            said = f"x-vectors of {size} dimensions are not for --transform {transform}: {error}"
+            mend = "take x-vectors and transform of one extractor"
+            raise InputError(said, where=self.source, mend=mend) from error
+        if self.plda is not None and x.shape[1] != len(self.plda.mean):
+            behind = f" behind --transform {transform}" if transform else ""
+            said = f"x-vectors of {x.shape[1]} dimensions{behind} for a PLDA of {len(self.plda.mean)}: {plda}"
+            mend = "--transform: the folder (or VBx's .h5) that belongs to this PLDA"
+            raise InputError(said, where=self.source, mend=mend)
 
     @property
     def unnamed(self) -> list[str]:

@@ -17,6 +17,7 @@ import kaldiio.matio
 import numpy as np
 
 from .atomic import replacing
+from .checkout import located
 from .compressed import CM2 as _CM2
 from .compressed import (
     ONE_BYTE,
@@ -98,7 +99,7 @@ class Archive:
         handle = self._files.pop(path, None)
         if handle is None:
             try:
-                handle = open(self.elsewhere.get(path, path), "rb")  # noqa: SIM115 - closed on exit or when pushed out below
+                handle = open(self.elsewhere.get(path) or located(path), "rb")  # noqa: SIM115 - closed on exit or when pushed out below
             except OSError as error:
                 said = f"cannot be read: {error.strerror}"
                 mend = "put it back, or redo the stage that wrote it with --force"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import io
 import os
 import shutil
@@ -95,6 +96,20 @@ def replacing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO]:
     sync_folder(path.parent)
 
 
+@contextmanager
+def packing(path: str | os.PathLike[str]) -> Iterator[IO[bytes] | gzip.GzipFile]:
+    """As ``replacing`` in mode "wb", but what is written is gzipped where the name ends in .gz.
+
+    The same bytes give the same file: no time and no name goes into the gzip header.
+    """
+    with replacing(path, "wb") as handle:
+        if not os.fspath(path).endswith(".gz"):
+            yield handle
+            return
+        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=handle, mtime=0) as packed:
+            yield packed
+
+
 def _nothing() -> None:
     pass
 
@@ -133,6 +148,6 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write ``text`` to ``path``, whole or not at all."""
-    with replacing(path) as handle:
-        handle.write(text)
+    """Write ``text`` to ``path``, whole or not at all; gzipped as ``packing`` has it."""
+    with packing(path) as handle:
+        handle.write(text.encode())

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .atomic import write_text
+from .checkout import from_here
 from .datadir import DataSet
 from .errors import InputError
 
@@ -40,12 +41,19 @@ class Run:
 
     @staticmethod
     def load(path: str | Path) -> Run:
-        """Read a run file."""
+        """Read a run file, or the run.json of a folder exp/TAG.
+
+        Away from the checkout a relative work folder becomes absolute: ./run.sh meant it from there.
+        """
         path = Path(path)
+        if path.is_dir():
+            path = path / "run.json"
         if not path.is_file():
-            raise InputError("no such run", where=path, mend="./run.sh writes it; see docs/recipes.md")
+            mend = "name exp/TAG or its run.json; ./run.sh writes it: see docs/recipes.md"
+            raise InputError("no such run", where=path, mend=mend)
         try:
-            return Run(**json.loads(path.read_text("utf-8")))
+            found = Run(**json.loads(path.read_text("utf-8")))
+            return replace(found, work=from_here(found.work))
         except (ValueError, TypeError) as error:
             raise InputError(f"not a run file of this version: {error}", where=path) from None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .atomic import write_text
+from .checkout import located, recorded
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Unit:
     def content(self) -> dict[str, Any]:
         """What the stamp must say for the unit to be fresh."""
         paths = [*self.inputs, *(path for path in self.upstream if path.is_file())]
-        digests = {str(path): digest(path) for path in paths}
+        digests = {recorded(path): digest(path) for path in paths}
         plain = json.loads(json.dumps(self.options))  # tuples become lists, as they come back from the file
         return {"version": self.version, "options": plain, "inputs": digests}
 
@@ -57,6 +58,7 @@ class Unit:
         except json.JSONDecodeError:
             return "its stamp is damaged"
         now = self.content()
+        then["inputs"] = {recorded(path): value for path, value in then.get("inputs", {}).items()}
         if then.get("version") != now["version"]:
             return f"made by version {then.get('version')} of the stage, now {now['version']}"
         for kind in ("options", "inputs"):
@@ -76,6 +78,24 @@ class Unit:
     def forget(self) -> None:
         """Remove the stamp: the first thing when the unit is redone."""
         self.stamp.unlink(missing_ok=True)
+
+
+def changed(stamp: Path) -> str | None:
+    """Why work no longer holds by its stamp alone, whatever the options of the run are now, or None.
+
+    A file that was read for it is another one by now; one that is gone (--clean) has not changed.
+    """
+    try:
+        said = json.loads(stamp.read_text("utf-8"))["inputs"].items()
+    except FileNotFoundError:
+        return "not done yet"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "its stamp is damaged"
+    for path, then in said:
+        file = Path(located(path))
+        if file.is_file() and digest(file) != then:
+            return f"{path} changed"
+    return None
 
 
 def _change(name: str, before: Any, after: Any) -> str:

@@ -13,28 +13,40 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from .atomic import replacing
+from .atomic import packing
 from .errors import InputError
 
 _BLOCK = 1 << 22  # bytes
 _PRINTED = bytes(range(33, 127))  # what words of plain ASCII consist of
 _GZIP = b"\x1f\x8b"
+_PACKERS = {  # what their files begin with
+    b"BZh": ("bzip2", "bzcat"),
+    b"\xfd7zXZ": ("xz", "xzcat"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "zstdcat"),
+    b"PK\x03\x04": ("zip", "unzip -p"),
+}
 _MARK = b"\xef\xbb\xbf"  # UTF-8's byte-order mark, which some editors put at a file's start
 _TO_UTF8 = "convert the file to UTF-8, e.g. with iconv"
 
 
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """The bytes of a plain or gzipped file (told by its first bytes), behind a byte-order mark.
+    """The bytes of a plain or gzipped file or pipe (told by its first bytes), behind a byte-order mark.
 
-    InputError, also for what is read in the block: a file that cannot be read, and broken gzip.
+    InputError, also for what is read in the block: a file that cannot be read, broken gzip, and what another
+    program packed.
     """
     try:
-        with open(path, "rb") as raw:
-            packed = raw.read(2) == _GZIP
-            raw.seek(0)
+        with open(path, "rb") as raw:  # perhaps a pipe, as <(zcat FILE) is: it cannot be wound back
+            start = raw.peek(max(map(len, _PACKERS)))
+            for magic, (kind, unpack) in _PACKERS.items():
+                if start.startswith(magic):
+                    mend = f"unpack it, or hand it over as <({unpack} FILE); gzip is read as it is"
+                    raise InputError(f"a {kind} file: it is not unpacked here", where=path, mend=mend)
+            packed = start.startswith(_GZIP)
             handle = io.BufferedReader(gzip.open(raw)) if packed else raw  # type: ignore[type-var]
-            handle.seek(len(_MARK) if handle.peek(len(_MARK)).startswith(_MARK) else 0)
+            if handle.peek(len(_MARK)).startswith(_MARK):
+                handle.read(len(_MARK))
             yield handle
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"broken gzip: {error}", where=path, mend="copy the file again") from error
@@ -49,7 +61,7 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str, str]]:
     an archive in a table's place.
     """
     path = Path(path)
-    if not path.is_file():
+    if path.is_dir() or not path.exists():  # a pipe is good
         raise InputError(
             "no such table", where=path, mend="run the stage that writes it, or name another set"
         )
@@ -161,9 +173,17 @@ def keys_rise(path: str | os.PathLike[str]) -> bool:
 
 
 def write_table(path: str | os.PathLike[str], table: Mapping[str, str]) -> None:
-    """Write ``table`` sorted by key, whole or not at all."""
-    with replacing(path) as handle:
-        handle.writelines(f"{key} {table[key]}\n" if table[key] else f"{key}\n" for key in sorted(table))
+    """Write ``table`` sorted by key, whole or not at all; gzipped under a name that ends in .gz."""
+    write_lines(path, (f"{key} {table[key]}\n" if table[key] else f"{key}\n" for key in sorted(table)))
+
+
+def write_lines(path: str | os.PathLike[str], lines: Iterable[str]) -> None:
+    """Write ``lines``, each with its line feed, whole or not at all; gzipped where the name ends in .gz.
+
+    The same lines give the same bytes (atomic.packing).
+    """
+    with packing(path) as handle:
+        handle.writelines(line.encode() for line in lines)
 
 
 def invert(utt2label: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arks import Archive, split_entry
+from .checkout import located
 from .errors import InputError
 
 _MEND = "redo the extraction that wrote it"
@@ -56,11 +57,16 @@ def _places(keys: list[str], entries: list[str], where: object) -> dict[str, lis
             file, place = split_entry(entry, where=where, utt=keys[row])
             offset = str(place or 0)
         files.setdefault(file, []).append((row, int(offset)))
+    found: dict[str, list[tuple[int, int]]] = {}
     for file, places in files.items():
-        if not Path(file).is_file():
+        there = located(file)
+        if not Path(there).is_file():
             mend = _MEND if Path(file).is_absolute() else _RELATIVE
+            if ":" not in entries[places[0][0]]:  # a list of people, say, in the table's place
+                mend = f"a line of a table of x-vectors is KEY FILE:OFFSET: is this one? {mend}"
             raise InputError(f"there is no archive {file}", where=where, utt=keys[places[0][0]], mend=mend)
-    return files
+        found.setdefault(there, []).extend(places)
+    return found
 
 
 def _check_finite(rows: NDArray[np.float32], keys: list[str], where: object) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..formats.atomic import write_text
 from ..formats.errors import guarded
+from ..formats.tables import write_lines
 from . import commands, rates
 
 
@@ -23,9 +23,9 @@ def _options() -> argparse.Namespace:
     enrol.add_argument("--spk2utt", type=Path, help="people and their utterances (else a key is a person)")
     search = tasks.add_parser("search", parents=[shared], help="print the best people for each x-vector")
     search.add_argument("--top", type=int, default=5, help="how many (5)")
-    search.add_argument("--threshold", type=float, help="below this score nobody is named")
+    search.add_argument("--threshold", type=float, help="nobody is named below this score (from evaluate)")
     search.add_argument("--index", action="store_true", help="candidates through faiss (approximate)")
-    search.add_argument("--out", type=Path, help="a file instead of the terminal")
+    search.add_argument("--out", type=Path, help="a file instead of the terminal (.gz: gzipped)")
     judge = tasks.add_parser("evaluate", parents=[shared, dropped], help="top-k accuracy, DIR at a FAR")
     judge.add_argument("--utt2spk", type=Path, required=True, help="the probes and who speaks in them")
     judge.add_argument("--top", type=int, nargs="+", default=[1, 5, 10])
@@ -54,7 +54,7 @@ def main() -> None:
             indexed=options.index,
         )
         if options.out:
-            write_text(options.out, "".join(f"{line}\n" for line in lines))
+            write_lines(options.out, (f"{line}\n" for line in lines))
         else:
             for line in lines:
                 print(line)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..backend.vectors import read_vectors
 from ..formats.errors import InputError
@@ -35,15 +36,50 @@ def enrol(
     left_out = [person for person, members in kept.items() if not members]
     for person in left_out:
         del kept[person]
+    if spk2utt:
+        _check_people(kept, set(utts), xvectors, spk2utt)
     if (gallery / RECORD).exists() or backend is None:
-        people = _opened(gallery, backend).enrol(kept, utts, vectors)
+        there = _opened(gallery, backend)
+        _check_fit(there.space, vectors, xvectors, there.folder, there.dim if len(there) else None)
+        people = there.enrol(kept, utts, vectors)
     else:
-        people = Gallery.begin(gallery, Space.load(backend), kept, utts, vectors)
+        space = Space.load(backend)
+        _check_fit(space, vectors, xvectors, backend)
+        people = Gallery.begin(gallery, space, kept, utts, vectors)
     return len(kept), people, left_out
 
 
 def _people(path: Path) -> dict[str, list[str]]:
     return {person: members.split() for person, members in read_table(path).items()}
+
+
+def _check_people(people: Mapping[str, Sequence[str]], utts: Collection[str], scp: Path, where: Path) -> None:
+    # Every utterance has its x-vector; a table the other way round is told by its first line.
+    for person, members in people.items():
+        for utt in members:
+            if utt in utts:
+                continue
+            if person in utts and len(members) == 1:
+                said = f"an utt2spk where a spk2utt should stand: {person} is an utterance of {scp}"
+                mend = "give the set's spk2utt: a line is PERSON UTTERANCE ..."
+                raise InputError(said, where=where, mend=mend)
+            mend = "extract it, take it out, or name the set's dropped file with --dropped"
+            raise InputError(f"no x-vector in {scp}, for {person}", where=where, utt=utt, mend=mend)
+
+
+def _check_fit(
+    space: Space, x: NDArray[np.float32], xvectors: Path, made: Path, dim: int | None = None
+) -> None:
+    # One x-vector stands for all, which have one size; ``dim``: that of the people in the gallery.
+    mend = f"take x-vectors of the extractor that {made} was made with"
+    try:
+        found = space.embed(x[:1]).shape[1]
+    except InputError as error:
+        said = f"x-vectors of {x.shape[1]} dimensions are not for {made}: {error}"
+        raise InputError(said, where=xvectors, mend=mend) from error
+    if dim is not None and found != dim:
+        said = f"x-vectors of {found} dimensions in a gallery of {dim}"
+        raise InputError(said, where=xvectors, mend=mend)
 
 
 def _opened(folder: Path, backend: Path | None) -> Gallery:
@@ -64,6 +100,7 @@ def search(
     """
     people = Gallery(gallery)
     utts, vectors = read_vectors(xvectors)
+    _check_fit(people.space, vectors, xvectors, gallery, people.dim if len(people) else None)
     found = Search(people, indexed=indexed).find(vectors, top)
     for utt, rows, scores in zip(utts, found.people.tolist(), found.scores.tolist(), strict=True):
         pairs = [(people.names[row], score) for row, score in zip(rows, scores, strict=True)]
@@ -84,6 +121,7 @@ def probe(gallery: Path, xvectors: Path, utt2spk: Path, dropped: Path | None = N
     speaker_of, row_of = read_table(utt2spk), {key: row for row, key in enumerate(keys)}
     lost = set(read_table(dropped)) - set(keys) if dropped else set()
     _check_probes(speaker_of, row_of, lost, people, utt2spk)
+    _check_fit(people.space, vectors, xvectors, gallery, people.dim if len(people) else None)
     place = {name: row for row, name in enumerate(people.names)}
     utts = [utt for utt in speaker_of if utt not in lost]
     own_row = np.array([place.get(speaker_of[utt], -1) for utt in utts], np.int64)
@@ -115,6 +153,10 @@ def _check_probes(
             mend = "leave it out of the probes"
             raise InputError(f"was enrolled, for {enrolled[utt]}", where=where, utt=utt, mend=mend)
         if utt not in row_of and utt not in lost:
+            if speaker_of[utt].split()[0] in row_of:
+                said = f"a spk2utt where an utt2spk should stand: {utt} is a person"
+                mend = "give the set's utt2spk: a line is UTTERANCE PERSON"
+                raise InputError(said, where=where, mend=mend)
             mend = "extract it, leave it out, or name the set's dropped file with --dropped"
             raise InputError("no x-vector", where=where, utt=utt, mend=mend)
     if not any(utt in row_of for utt in speaker_of):

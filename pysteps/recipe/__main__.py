@@ -141,6 +141,7 @@ def main() -> None:
     if "recipes" in chosen.flags:
         _recipes(root)
         return
+    from .checks import refuse_unknown_tag
     from .resolve import resolve
 
     run = resolve(root, chosen)
@@ -150,6 +151,8 @@ def main() -> None:
 
         print(table(run, stages))
         return
+    if "clean" not in chosen.values:
+        refuse_unknown_tag(run, stages[0])
     if "dry-run" in chosen.flags:
         _dry_run(run, chosen, stages)
         return

@@ -14,10 +14,9 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from ..audio.options import AudioOptions
-from ..augment.options import AugmentOptions, check_mp3
-from ..backend.line import parse_line
+from ..augment.options import AugmentOptions
 from ..backend.options import BackendOptions
-from ..diarize.options import DiarizeOptions, refuse_backend
+from ..diarize.options import DiarizeOptions
 from ..egs.options import EgsOptions
 from ..extract.options import ExtractOptions
 from ..features.contract import FeaturesOptions
@@ -29,8 +28,9 @@ from ..prepare.options import PrepareOptions
 from ..score.options import ScoreOptions
 from ..train.options import TrainOptions
 from ..vad.options import VadOptions
+from .checks import check_prepare, check_sets, check_together
 from .options import Chosen, nearest
-from .resume import kept
+from .resume import Kept, kept
 
 OPTIONS = {
     "prepare": PrepareOptions,
@@ -200,29 +200,6 @@ def _listed(stage: str, key: str, value: str) -> str:
     return f"[{value}]" if several and not value.startswith(("[", "(")) else value
 
 
-def _check_prepare(root: Path, name: str, where: Path) -> None:
-    if not (root / "local" / f"{name}.py").is_file():
-        known = sorted(path.stem for path in (root / "local").glob("*.py") if path.stem != "__init__")
-        raise InputError(f"no local/{name}.py to prepare the corpus", where=where, mend=nearest(name, known))
-
-
-def _check_together(options: dict[str, dict[str, Any]]) -> None:
-    augment = options["augment"]
-    check_mp3(augment, options["audio"]["sample_rate"])
-    if augment["when"] == "training" and augment["materialise"] != "none":
-        raise InputError(
-            "training augments on the fly, and there are no copies to write out",
-            where=f"augment.when training, augment.materialise {augment['materialise']}",
-            mend="--augment.materialise none, or --augment.when copies",
-        )
-    if augment["when"] == "training" and options["egs"]["kind"] != "audio":
-        raise InputError(
-            "training can augment audio only, and these egs are of features",
-            where="augment.when training, egs.kind features",
-            mend="--egs.kind audio, or --augment.when copies",
-        )
-
-
 def resolve(root: Path, chosen: Chosen) -> Run:
     """The run of a recipe below ``root``; every option typed and checked."""
     name = chosen.values.get("recipe", "mini")
@@ -244,12 +221,16 @@ def resolve(root: Path, chosen: Chosen) -> Run:
         names |= before.names
         others = [stage for stage in names if stage not in before.options]
         confs = {stage: read_conf(folders, stage, names[stage]) for stage in others}
-        now = {**settings, **{stage: _by_stage(chosen.settings)[stage] for stage in before.options}}
+        given = _by_stage(chosen.settings)
+        now = {**settings, **{stage: given[stage] for stage in before.options}}
+        if before.method and "diarize" in confs:
+            own = _by_stage(_settings(Chosen(), recipe, folder / "recipe.sh"))["diarize"]
+            now["diarize"] = {**own, **_cut(before, folders, confs["diarize"], own), **given["diarize"]}
         plain, options = options, _options({**confs, **before.options}, present, now)
         before.say(options, plain)
-    _check_together(options)
+    check_together(options)
     options["models"]["feature_dim"] = FeaturesOptions(**options["features"]).dim
-    _check_prepare(root, variables["prepare"] or name, folder / "recipe.sh")
+    check_prepare(root, variables["prepare"] or name, folder / "recipe.sh")
     run = Run(
         recipe=name,
         corpus=chosen.values.get("corpus", before.corpus or variables["corpus"]),
@@ -268,8 +249,20 @@ def resolve(root: Path, chosen: Chosen) -> Run:
         diarize_sets=variables["diarize_sets"].split(),
         diarize_dev_set=variables["diarize_dev_set"],
     )
-    _check_sets(run)
+    check_sets(run)
     return run
+
+
+def _cut(before: Kept, folders: list[Path], conf: Mapping[str, Any], own: dict[str, str]) -> dict[str, str]:
+    # What an earlier command line said of the windows: the recipe would say something else. A conf file that
+    # is named now goes before it.
+    try:
+        then = read_conf(folders, "diarize", before.method)
+    except InputError:  # it is gone
+        return {}
+    plain = _typed("diarize", then, own)
+    said = {key: value for key, value in before.cut.items() if plain[key] != value}
+    return {key: str(value) for key, value in said.items() if then == conf or key not in conf}
 
 
 def _present(recipe: Mapping[str, str], asked: set[str], where: Path) -> list[str]:
@@ -281,19 +274,3 @@ def _present(recipe: Mapping[str, str], asked: set[str], where: Path) -> list[st
                 f"this recipe has no stage {stage}", where=where, mend=f"name its sets there: {stage}_sets"
             )
     return [stage for stage in OPTIONS if stage not in absent]
-
-
-def _check_sets(run: Run) -> None:
-    if "diarize" in run.options:
-        refuse_backend(DiarizeOptions(**run.options["diarize"]), run.options["backend"]["backends"])
-    names = run.base_sets
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"the set {twice[0]} is named twice", where=f"egs/{run.recipe}/recipe.sh")
-    known = [run.dev_set, *run.adapt_sets]
-    for back, line in run.options["backend"]["backends"].items():
-        for name in parse_line(line).sets:
-            if name not in known:
-                said = f"back end {back} adapts to {name}: possible are {', '.join(known)}"
-                mend = "name it in adapt_sets of the recipe; a back end never sees an evaluation set"
-                raise InputError(said, where=f"egs/{run.recipe}/recipe.sh", mend=mend)

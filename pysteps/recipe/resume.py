@@ -1,7 +1,8 @@
 """What a run that begins behind stage 0, or ends before the last one, takes over from exp/TAG/run.json.
 
 The options of stages that do not run now say how what lies there was made: the recipe's own would be wrong
-wherever it was made with others, and would forget them.
+wherever it was made with others, and would forget them. A run of stage diarize alone also keeps how windows
+are cut, so that another method (--diarize NAME) has the same windows.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..diarize.options import CUTTING
 from ..formats.errors import InputError
 from ..formats.names import MORE, STAGES
 from ..formats.run import Run
@@ -28,12 +30,14 @@ class Kept:
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     corpus: str = ""
     where: Path = Path()
+    cut: dict[str, Any] = field(default_factory=dict)  # how windows are cut, where diarize alone runs again
+    method: str = ""  # the conf file of diarize that was used with it
 
     def say(self, options: Mapping[str, Mapping[str, Any]], plain: Mapping[str, Mapping[str, Any]]) -> None:
         """One line on standard error: ``options`` that the recipe alone (``plain``) would have otherwise."""
         said = [
             f"--{stage}.{key} {value}"
-            for stage in self.options
+            for stage in (*self.options, *(["diarize"] if self.cut else []))
             for key, value in options.get(stage, {}).items()
             if plain.get(stage, {}).get(key) != value
         ]
@@ -68,4 +72,13 @@ def kept(path: Path, recipe: str, chosen: Chosen, known: Iterable[str]) -> Kept:
         options,
         before.corpus if "prepare" in idle else "",
         path,
+        *(_cut(before) if order[first] == "diarize" else ()),
     )
+
+
+def _cut(before: Run) -> tuple[dict[str, Any], str]:
+    # Methods are compared on the same windows: another one, on its own, does not cut them anew.
+    if "diarize" not in before.options:
+        return {}, ""
+    options = before.options["diarize"]
+    return {key: options[key] for key in CUTTING if key in options}, before.names["diarize"]

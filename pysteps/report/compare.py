@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike
 
 from ..formats.atomic import replacing, write_text
 from ..formats.errors import InputError
-from .draw import palette, picture
+from .draw import SOFT, palette, picture
 from .page import equal_error_rates, template
 from .pictures import det_figure
 from .sections import det_section
-from .tables import list_table, ordered, verdict
+from .tables import against_table, list_table, ordered
 
 
 def render_comparison(
@@ -30,10 +30,10 @@ def render_comparison(
     """Write ``out`` (compare.html) and, with ``det``, a PNG of its name beside it.
 
     ``systems`` {NAME: its results.json}; ``det`` {NAME: {LIST: {BACKEND: [M, 2] points}}}; ``backends``: the
-    ones to show (default: all). A system's back end is called "NAME · BACKEND". ``differences``: paired
-    comparisons, each a mapping with "trials", "first", "second" and what score.compare returns
-    (eer_difference, eer_difference_ci, eer_ratio, eer_ratio_ci of first against second). Fewer than two
-    systems, an unknown back end or lists that no system shares are an InputError.
+    ones to show (default: all). A system's back end is called "NAME · BACKEND", or NAME where the back end
+    is "". ``differences``: paired comparisons, each a mapping with "trials", "first", "second" (so called)
+    and what score.paired.differences returns of first against second. Fewer than two systems, an unknown
+    back end or lists that no system shares are an InputError.
     """
     out = Path(out)
     names = dict.fromkeys(name for results in systems.values() for name in results.get("trials") or {})
@@ -43,10 +43,11 @@ def render_comparison(
         for name, part in (results.get("trials") or {}).items():
             for key, figures in ordered(part).items():
                 if backends is None or key in backends:
-                    merged[name][f"{system} · {key}"] = {**figures, "against_baseline": None, "against": None}
+                    shown = f"{system} · {key}" if key else system
+                    merged[name][shown] = {**figures, "against_baseline": None, "against": None}
                     points = ((det or {}).get(system) or {}).get(name, {}).get(key)
                     if points is not None:
-                        curves[name][f"{system} · {key}"] = points
+                        curves[name][shown] = points
     _check(systems, merged, backends, out)
     merged = {name: part for name, part in merged.items() if part}
     curves = {name: part for name, part in curves.items() if part}
@@ -57,14 +58,23 @@ def render_comparison(
         caution=caution,
         lists=[list_table(name, part, colours) for name, part in merged.items()],
         sections=[section for section in [det_section(curves, eers, colours)] if section],
-        differences=[
-            {**one, "verdict": verdict(one["eer_difference_ci"], one["second"])} for one in differences
-        ],
+        differences=_against(differences, colours),
     )
     if curves:
         with replacing(out.with_suffix(".png"), "wb") as handle:
             handle.write(picture(det_figure(curves, eers, colours=colours), "png"))
     write_text(out, page)
+
+
+def _against(
+    differences: Sequence[Mapping[str, Any]], colours: Mapping[str, str]
+) -> list[tuple[str, dict[str, Any]]]:
+    # A table a trial list and second system.
+    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for one in differences:
+        row = {**one, "backend": one["first"], "colour": colours.get(one["first"], SOFT)}
+        rows.setdefault((one["trials"], one["second"]), []).append(row)
+    return [(name, against_table(second, pairs)) for (name, second), pairs in rows.items()]
 
 
 def _check(

@@ -41,8 +41,8 @@ def render(
     """Write ``out`` (report.html) and det.png beside it, each whole or not at all.
 
     ``results`` is results.json: "trials" {NAME: {BACKEND: the figures of score.judge, and perhaps under
-    "against_baseline" what score.compare does, under "against" {BACKEND: the same}, under "conditions"
-    {CONDITION: {VALUE: figures}}}};
+    "against_baseline" those of score.paired.differences, under "against" {BACKEND: the same}, under
+    "conditions" {CONDITION: {VALUE: figures}}}};
     optional "dropped" (counts, nested or not), "model" (a name or a mapping), "seconds" {stage: number}.
     ``det`` {NAME: {BACKEND: [M, 2] points (P_fa, P_miss)}}. ``curves``: a mapping an epoch with any of
     loss, accuracy, valid_loss, valid_accuracy, dev_eer, lr, margin. ``caution``: what the corpus cannot

@@ -8,6 +8,7 @@ from typing import Any
 _ORDER = {"plda": 0, "cosine": 1, "baseline": 9}
 _POINTS = ("0.01", "0.05", "0.001")
 FEW_SPEAKERS = 30
+_RATIOS = ("cllr", "act_dcf")
 _STAGES = "prepare audio vad augment features egs train extract backend score diarize".split()
 
 
@@ -68,9 +69,18 @@ def _against(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         return None
     name = shared[0]
     pairs = [{**row["against"][name], "backend": row["backend"], "colour": row["colour"]} for row in others]
+    return against_table(name, pairs)
+
+
+def against_table(name: str, pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Paired differences to the system ``name``, each with its "backend" and "colour"."""
+    ratios = [pair for pair in pairs if any(pair.get(f"{key}_difference") is not None for key in _RATIOS)]
     return {
         "name": name,
         "rows": pairs,
+        "points": points(pairs, "min_dcf_difference"),
+        "ratios": ratios,
+        "act_points": points(pairs, "act_dcf_difference"),
         "said": [
             f"The EER of {pair['backend']} {verdict(pair['eer_difference_ci'], name)}." for pair in pairs
         ],
@@ -97,7 +107,9 @@ def _sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         f"{first['targets']:,} same-speaker and {first['nontargets']:,} different-speaker trials{of_whom}."
     ]
     if speakers and speakers < FEW_SPEAKERS:
-        said.append(f"With {speakers} speakers even the intervals are rough, and probably too narrow.")
+        rough = "even the intervals are rough, and probably too narrow"
+        few = rough if any(row.get("eer_ci") for row in rows) else "there are no intervals: they are too few"
+        said.append(f"With {speakers} speakers {few}.")
     if any((row["targets"], row["nontargets"]) != (first["targets"], first["nontargets"]) for row in rows):
         said = ["The rows are not of the same trials: their figures cannot be compared."]
     return said + [
@@ -119,19 +131,23 @@ def _beliefs(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         over += [f"actDCF {act[p]:.2f} at {point_name(p)}" for p in points([row], "act_dcf") if act[p] > 1]
         if over:
             blame = "they are not calibrated" if raw else "their calibration does not fit these trials"
+            if row.get("dropped_trials"):
+                blame = f"trials of dropped utterances count as wrong, and perhaps {blame}"
             bad = ", ".join(over)
             said.append(f"{name} is worse here than no system, which has 1 ({bad}): {blame}.")
     return said
 
 
-def verdict(ends: Sequence[float], other: str) -> str:
-    """What the interval of a difference to ``other`` allows to say."""
+def verdict(ends: Sequence[float] | None, other: str) -> str:
+    """What the interval of a difference to ``other`` allows to say; None of too few speakers."""
+    if ends is None:
+        return f"cannot be told from that of {other}: there are too few speakers for an interval"
     low, high = ends
     if high < 0:
-        return f"is below {other}'s; the interval of the difference excludes zero"
+        return f"is below that of {other}; the interval of the difference excludes zero"
     if low > 0:
-        return f"is above {other}'s; the interval of the difference excludes zero"
-    return f"cannot be told from {other}'s: the interval of the difference holds zero"
+        return f"is above that of {other}; the interval of the difference excludes zero"
+    return f"cannot be told from that of {other}: the interval of the difference holds zero"
 
 
 def _conditions(part: Mapping[str, Any], colours: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -153,16 +169,28 @@ def _conditions(part: Mapping[str, Any], colours: Mapping[str, str]) -> list[dic
             for key, values in found.items()
             if values
         ]
-        said = [_class_note(value, first[value]) for value in sorted(first)]
-        tables.append({"name": name, "columns": columns, "rows": rows, "said": [*filter(None, said)]})
+        tables.append({"name": name, "columns": columns, "rows": rows, "said": _class_notes(first)})
     return tables
 
 
-def _class_note(name: str, figures: Mapping[str, Any]) -> str:
-    if figures.get("eer") is not None:
-        return f"{name}: {figures['note']}." if figures.get("note") else ""
-    trials = f"{figures.get('targets', 0)} + {figures.get('nontargets', 0)} trials"
-    return f"{name} ({trials}): {figures.get('note') or 'no error rates'}."
+def _class_notes(classes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    # What is to be said of several classes is said once.
+    said: dict[str, list[str]] = {}
+    without = []
+    for name in sorted(classes):
+        figures = classes[name]
+        if figures.get("eer") is None:
+            trials = f"{figures.get('targets', 0)} + {figures.get('nontargets', 0)} trials"
+            without.append(f"{name} ({trials}): {figures.get('note') or 'no error rates'}.")
+        else:
+            for note in filter(None, (figures.get("note") or "").split("; ")):
+                said.setdefault(note, []).append(name)
+    rated = len(classes) - len(without)
+    notes = [
+        f"{'Each class' if len(names) == rated > 1 else ', '.join(names)}: {note}."
+        for note, names in said.items()
+    ]
+    return notes + without
 
 
 def flat(value: Any, name: str = "") -> list[tuple[str, str]]:

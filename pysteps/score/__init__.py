@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from ..backend.scorers import cosine_scores, plda_scores
-from .judge import compare, judge
+from .judge import judge
 from .trials import Trials, read_scores, read_trials, write_scores
 
 __all__ = [
     "Trials",
-    "compare",
     "cosine_scores",
     "judge",
     "plda_scores",

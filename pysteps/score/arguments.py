@@ -56,8 +56,8 @@ def _run(add: Add) -> None:
 
 def _bootstrap(add: Add) -> None:
     add("--utt2spk", type=Path, help="speakers, for intervals by bootstrap over them")
-    add("--replicates", type=int, default=1000, help="of the bootstrap, 2 at least (1000)")
-    add("--seed", type=int, default=0, help="of the bootstrap, from 0 on (0)")
+    add("--replicates", type=int, help="of the bootstrap, 2 at least (1000)")
+    add("--seed", type=int, help="of the bootstrap, from 0 on (0)")
 
 
 def _judged(add: Add) -> None:
@@ -133,7 +133,7 @@ def _compare(add: Add) -> None:
     add("--llr", choices=("auto", "yes", "no"), help=f"with --scores: {_LLR}")
     point = "with --scores: operating point (again for more)"
     add("--cost", action="append", metavar="P[,C_MISS,C_FA]", help=point)
-    add("--against", type=Path, help="the experiment or score file to compare with (the first)")
+    add("--against", type=Path, help="the experiment, or score file or its name, to compare with (the first)")
     only = "these back ends alone, NAME or TAG/NAME; the first is compared with"
     add("--systems", nargs="+", default=[], metavar="NAME", help=only)
     add("--list", action="append", default=[], help="this list of trials alone (again for more)")

@@ -16,15 +16,15 @@ from ..formats.errors import InputError
 from ..formats.run import Run
 from ..formats.tables import read_table
 from ..metrics import interval, replicate
-from .conditions import Classes, classes, thirds
-from .evaluate import COSTS, FEW, Speakers, figures, name_of
+from .conditions import UNKNOWN, Classes, classes
+from .evaluate import COSTS, Speakers, figures, name_of
+from .few import FEW, enough
 from .paired import RATIOS
 from .trials import Trials
 
 Floats = NDArray[np.float64]
 MOST_REPLICATES = 200  # tables of many classes shall not cost more than the list itself
 FEW_TRIALS = 30  # of a kind, below which a rate says little (Doddington's rule of 30 asks for 30 errors)
-UNKNOWN = "unknown"
 _NAMES = {"spk2gender": "gender", "utt2lang": "language", "utt2dur": "duration", "utt2session": "session"}
 _NO_CONDITION = {"utt2spk", "utt2uniq", "utt2num_frames", "utt2dur"}  # the seconds are those of stage audio
 
@@ -46,23 +46,23 @@ def conditions(run: Run, data: DataSet, trials: Trials) -> dict[str, Classes]:
     """The classes of ``trials`` of the set ``data`` by each of its condition_tables.
 
     A model's label is that of all its utterances, or ``mixed``; its seconds are the sum of those that were
-    not dropped. ``unknown``: a side of which a table says nothing. Sessions are the same or different. A
-    table that puts all trials into one class is left out.
+    not dropped. ``unknown``: a side of which a table says that, or nothing. Sessions are the same or
+    different. A table that puts all trials into one class is left out.
     """
     speakers, dropped = data.utt2spk(), dropped_of(run, data.name)
     models = {key: value.split() for key, value in data.table("enrol").items()} if data.has("enrol") else {}
     speakers |= {model: speakers[utts[0]] for model, utts in models.items()}
     out: dict[str, Classes] = {}
     for condition, path in condition_tables(run, data.name).items():
-        table = read_table(path)
+        table = {one: word for one, word in read_table(path).items() if word != UNKNOWN}
         if path.name.startswith("spk2"):
             said = {one: table[who] for one, who in speakers.items() if who in table}
         elif condition == "duration":
             said = _lengths(table, models, dropped, path)
         else:
             said = table | {one: label for one, utts in models.items() if (label := _common(table, utts))}
-        found = _classes(trials, {one: word for one, word in said.items() if word}, condition)
-        if found is not None and len(np.unique(found.codes)) > 1:
+        found = _classes(trials, said, condition, path)
+        if len(np.unique(found.codes)) > 1:
             out[condition] = found
     return out
 
@@ -91,29 +91,16 @@ def _lengths(
     return {one: repr(value) for one, value in seconds.items()}
 
 
-def _classes(trials: Trials, said: Mapping[str, str], condition: str) -> Classes | None:
-    # Ids of which nothing is said stand as any other until all are in classes, and then in their own.
-    filler = next((said[one] for one in (*trials.enrol_ids, *trials.test_ids) if one in said), None)
-    if filler is None:
-        return None
+def _classes(trials: Trials, said: Mapping[str, str], condition: str, path: Path) -> Classes:
     sides = [
-        ([said.get(one, filler) for one in ids], rows)
+        ([said.get(one) for one in ids], rows)
         for ids, rows in ((trials.enrol_ids, trials.enrol), (trials.test_ids, trials.test))
     ]
-    lost = np.zeros(len(trials), bool)
-    for ids, (_, rows) in zip((trials.enrol_ids, trials.test_ids), sides, strict=True):
-        lost |= np.array([one not in said for one in ids])[rows]
-    if lost.all():
-        return None
     if condition == "duration":
-        one, two = (np.array([float(word) for word in words])[rows] for words, rows in sides)
-        codes = np.zeros(len(trials), np.int8)
-        names, codes[~lost] = thirds(np.minimum(one, two)[~lost], " s")
-    elif condition == "session":
-        names, codes = classes(sides, most=0, numbers=False)
-    else:
-        names, codes = classes(sides)
-    return Classes([*names, UNKNOWN], np.where(lost, len(names), codes).astype(np.int8))
+        return classes(sides, path, most=0, unit=" s")
+    if condition == "session":
+        return classes(sides, path, most=0, numbers=False)
+    return classes(sides, path)
 
 
 def by_condition(
@@ -180,11 +167,10 @@ _KINDS = {"targets": "same-speaker trials", "nontargets": "different-speaker tri
 def _intervals(
     scores: Floats, label: NDArray[np.bool_], speakers: Speakers, replicates: int, seed: int
 ) -> dict[str, Any] | None:
-    # None where in half of the draws all trials of a kind are gone: what is left says nothing.
     drawn = replicate(
         scores, label, *speakers, p_targets=COSTS, replicates=replicates, seed=seed, infinite=True
     )
-    if np.isnan(drawn.eer).mean() > 0.5:
+    if not enough(drawn.eer, len(np.union1d(*speakers))):
         return None
     return {
         "eer_ci": [100 * end for end in interval(drawn.eer)],

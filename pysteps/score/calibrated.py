@@ -19,6 +19,7 @@ from ..formats.errors import InputError
 from ..formats.tables import read_table
 from .columns import Block, Column, Names, read_blocks
 from .evaluate import dropped_trials
+from .mismatch import is_labels, refuse_list
 from .trials import Trials
 
 Floats = NDArray[np.float64]
@@ -70,7 +71,7 @@ def ratios(
         names = f": {', '.join(calibration.weights)}" if isinstance(calibration, Logistic) else ""
         raise InputError(f"{len(scores)} systems' scores for a calibration of {wanted}{names}")
     columns = np.stack(list(scores), axis=1)
-    needed = {name.rpartition(".")[0] for name in getattr(calibration, "quality", {})}
+    needed = {name.rpartition(".")[0] or name for name in getattr(calibration, "quality", {})}
     given = set(quality or {})
     if needed != given:
         words = ", ".join(sorted(needed ^ given))
@@ -126,20 +127,24 @@ def read_scored(path: str | Path) -> tuple[Trials, Floats]:
     """The pairs of a score file and their scores [N], where no trial list says what they are.
 
     ``enrol test score`` or VoxSRC's ``score enrol test``, told by which end of the first line is a number.
-    The trials' ``is_target`` means nothing. A pair that comes twice is an InputError.
+    The trials' ``is_target`` means nothing. A pair that comes twice is an InputError, and so
+    is VoxCeleb's list of trials in a score file's place.
     """
     sides = (Names(), Names())
     scores, codes = Column(np.float64), (Column(np.int32), Column(np.int32))
-    column = 0
+    column, listed = 0, True
     for block in read_blocks(path):
         if block.line == 1:
             column = _first_id(block)
+        listed = listed and column == 1 and is_labels(block)
         scores.add(block.numbers(2 if column == 0 else 0))
         for place, (side, code) in enumerate(zip(sides, codes, strict=True)):
             code.add(side.codes(block, column + place, add=True))
     values, enrol, test = scores.whole(), codes[0].whole(), codes[1].whole()
     if not len(values):
         raise InputError("no scores", where=path)
+    if listed:
+        refuse_list(path)
     if np.isnan(values).any():
         line = int(np.flatnonzero(np.isnan(values))[0]) + 1
         raise InputError("a score that is not a number", where=path, line=line)

@@ -7,23 +7,22 @@ its length, so only the first line with an id costs Python anything (two ids of 
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..formats.errors import InputError
+from ..formats.tables import opened
+from .hints import number_hint, words_hint
 
 Ints = NDArray[np.int32]
 T = TypeVar("T", bound=np.generic)
 _BLOCK = 1 << 20  # bytes: the block and what is made of it stay in the cache
 _PAD = 64
-_MARK = b"\xef\xbb\xbf"  # UTF-8's byte-order mark, which some editors put at a file's start
 _TO_UTF8 = "convert the file to UTF-8, e.g. with iconv"
 _KEEP = np.array([(1 << 8 * size) - 1 for size in range(8)] + [2**64 - 1], np.uint64)
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93))
@@ -102,8 +101,8 @@ class Block:
                 try:
                     float(word)
                 except ValueError as error:
-                    said = f"{word!r} is not a number"
-                    raise InputError(said, where=self.path, line=self.line + row) from error
+                    said, mend = f"{word!r} is not a number", number_hint(word, self.line + row)
+                    raise InputError(said, where=self.path, line=self.line + row, mend=mend) from error
             raise
 
 
@@ -195,13 +194,8 @@ class Column(Generic[T]):
 
 def _lines(path: Path) -> Iterator[bytes]:
     # Pieces of whole lines; the last line may lack its newline.
-    with open(path, "rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        handle: IO[bytes] = gzip.open(raw) if packed else raw  # type: ignore[assignment]
+    with opened(path) as handle:
         rest: list[bytes] = []
-        start = handle.read(len(_MARK))
-        rest.append(b"" if start == _MARK else start)
         while piece := handle.read(_BLOCK):
             cut = piece.rfind(b"\n") + 1
             if cut:
@@ -230,7 +224,8 @@ def _tidy(text: bytes, path: Path, line: int) -> bytes:
     rows = [row.split() for row in text.splitlines()]
     for number, words in enumerate(rows, line):
         if len(words) != 3:
-            raise InputError(f"{len(words)} words where 3 should stand", where=path, line=number)
+            said = f"{len(words)} words where 3 should stand"
+            raise InputError(said, where=path, line=number, mend=words_hint(words))
     return b"".join(b" ".join(words) + b"\n" for words in rows)
 
 
@@ -240,59 +235,9 @@ def read_blocks(path: str | Path) -> Iterator[Block]:
     Raises InputError for another number of words in a line and for a file that cannot be read.
     """
     path, line = Path(path), 1
-    try:
-        for text in _lines(path):
-            words = _words(text) or _words(_tidy(text, path, line))
-            if words is None:
-                raise InputError("control characters among the words", where=path, line=line, mend=_TO_UTF8)
-            yield Block(path, line, *words)
-            line += len(words[1])
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"broken gzip: {error}", where=path, line=line) from error
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=path) from error
-
-
-def _digits(values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Numbers [N] of 8 significant digits as rows of characters, zero bytes where there is nothing."""
-    size = np.abs(values)
-    plain = (size == 0) | ((size >= 1e-4) & (size < 1e8))
-    size = np.where(plain, size, 0.0)
-    with np.errstate(divide="ignore"):
-        decimals = np.where(size > 0, 7 - np.floor(np.log10(size)), 0.0).clip(0, 11).astype(np.int64)
-    whole = np.rint(size * 10.0**decimals).astype(np.int64)
-    short = np.flatnonzero((decimals > 0) & (whole % 10 == 0))
-    while len(short):  # no zeros at the end
-        whole[short] //= 10
-        decimals[short] -= 1
-        short = short[(decimals[short] > 0) & (whole[short] % 10 == 0)]
-    front, back = np.divmod(whole, 10**decimals)
-    left, right = len(str(front.max(initial=0))), int(decimals.max(initial=0))
-    back *= 10 ** (right - decimals)
-    out = np.zeros((len(values), max(left + right + 2, 16)), np.uint8)
-    out[:, 0] = np.where(np.signbit(values), ord("-"), 0)
-    for place in range(left, 0, -1):
-        out[:, place] = np.where((front > 0) | (place == left), 48 + front % 10, 0)
-        front //= 10
-    out[:, left + 1] = np.where(decimals > 0, ord("."), 0)
-    for place in range(right, 0, -1):
-        out[:, left + 1 + place] = np.where(place <= decimals, 48 + back % 10, 0)
-        back //= 10
-    for row in np.flatnonzero(~plain).tolist():
-        word = f"{values[row]:.8g}".encode()
-        out[row] = np.frombuffer(word.ljust(out.shape[1], b"\0"), np.uint8)
-    return out
-
-
-def score_lines(enrol: NDArray[np.bytes_], test: NDArray[np.bytes_], scores: NDArray[np.float64]) -> bytes:
-    """``enrol test score`` lines of ids [N] and scores [N], none of them NaN."""
-    columns = [
-        part
-        for ids in (enrol, test)
-        for part in (
-            np.ascontiguousarray(ids).view(np.uint8).reshape(len(ids), -1),
-            np.full((len(ids), 1), 32, np.uint8),
-        )
-    ]
-    rows = np.concatenate([*columns, _digits(scores), np.full((len(scores), 1), 10, np.uint8)], axis=1)
-    return rows[rows != 0].tobytes()
+    for text in _lines(path):
+        words = _words(text) or _words(_tidy(text, path, line))
+        if words is None:
+            raise InputError("control characters among the words", where=path, line=line, mend=_TO_UTF8)
+        yield Block(path, line, *words)
+        line += len(words[1])

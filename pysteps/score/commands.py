@@ -12,6 +12,7 @@ from typing import Any
 from ..formats.errors import InputError
 from ..formats.tables import read_table
 from .arguments import WORDS, parser
+from .outputs import refuse_overwriting
 
 __all__ = ["WORDS", "main"]
 _RATIOS = {"auto": None, None: None, "yes": True, "no": False}
@@ -31,6 +32,7 @@ def main(words: list[str]) -> None:
         "report": _report,
     }
     options = parser(words[0]).parse_args(words[1:])
+    refuse_overwriting(options)
     options.word = words[0]
     tasks[words[0]](options)
 
@@ -41,11 +43,23 @@ def _learn(options: argparse.Namespace) -> None:
     calibrate(options)
 
 
-def _inputs(options: argparse.Namespace) -> tuple[Any, Any, dict[str, str] | None]:
+def _draws(options: argparse.Namespace, *, speakers: bool) -> dict[str, int]:
+    # Replicates and seed of the bootstrap, which there is only where ``speakers`` are known.
     from .evaluate import check_bootstrap
+
+    given = {name: getattr(options, name) for name in ("replicates", "seed")}
+    for name, value in given.items():
+        if value is not None and not speakers:
+            said = f"--{name} does nothing without --utt2spk: intervals are drawn over speakers"
+            raise InputError(said, mend="give --utt2spk too, or leave it away")
+    draws = {"replicates": 1000, "seed": 0} | {key: one for key, one in given.items() if one is not None}
+    check_bootstrap(**draws)
+    return draws
+
+
+def _inputs(options: argparse.Namespace) -> tuple[Any, Any, dict[str, str] | None]:
     from .trials import read_scores, read_trials
 
-    check_bootstrap(options.replicates, options.seed)
     trials = read_trials(options.trials)
     utt2spk = None if options.utt2spk is None else read_table(options.utt2spk)
     return trials, read_scores(options.scores, trials), utt2spk
@@ -65,6 +79,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     for name, _, file in named:
         if not (name and file):
             raise InputError(f"--condition {name}: give NAME=FILE, e.g. gender=data/SET/spk2gender")
+    draws = _draws(options, speakers=options.utt2spk is not None)
     trials, scores, utt2spk = _inputs(options)
     found = evaluate(
         trials,
@@ -76,8 +91,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         costs=costs,
         raw=options.raw,
         ties=options.ties,
-        replicates=options.replicates,
-        seed=options.seed,
+        **draws,
     )
     _print(found, options.json, evaluation)
 
@@ -113,6 +127,10 @@ def _threshold(options: argparse.Namespace) -> None:
     if options.llr and options.cost is None:
         raise InputError("--llr does nothing with --p-fa: the scores alone decide", mend="leave --llr away")
     cost = None if options.cost is None else three(cost_of(options.cost))
+    if options.p_fa is not None and not 0 < options.p_fa < 1:
+        said = f"--p-fa {options.p_fa:g}: a false-alarm rate is a share, between 0 and 1"
+        raise InputError(said, mend="1 % is 0.01")
+    draws = _draws(options, speakers=options.utt2spk is not None)
     trials, scores, utt2spk = _inputs(options)
     speakers = (None, None) if utt2spk is None else speakers_of(trials, utt2spk, options.utt2spk)
     found = choose_threshold(
@@ -123,8 +141,7 @@ def _threshold(options: argparse.Namespace) -> None:
         calibrated=options.llr,
         enrol_speaker=speakers[0],
         test_speaker=speakers[1],
-        replicates=options.replicates,
-        seed=options.seed,
+        **draws,
     )
     if options.llr and look_like_cosines(scores):
         found["notes"].append("--llr, but all scores lie in [-1, 1] as cosines do: they are none then")
@@ -136,6 +153,8 @@ def _threshold(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace) -> None:
     from .summary import rows, side_by_side
 
+    if options.out and options.out.suffix != ".html":  # its picture is the same name with .png
+        raise InputError("the page is an .html file", where=options.out, mend="say --out NAME.html")
     found, page = _compared_scores(options) if options.scores else _compared_experiments(options)
     if options.out:
         from ..report import render_comparison
@@ -152,7 +171,7 @@ def _refuse(options: argparse.Namespace, names: str, why: str) -> None:
 
 
 def _compared_scores(options: argparse.Namespace) -> tuple[dict[str, Any], Callable[[], Any]]:
-    from .evaluate import COSTS, check_bootstrap, cost_of
+    from .evaluate import COSTS, cost_of
     from .labels import labels, named
     from .systems import compare_scores, page_of_scores
     from .trials import read_scores, read_trials
@@ -161,23 +180,26 @@ def _compared_scores(options: argparse.Namespace) -> tuple[dict[str, Any], Calla
         said = "experiments and --scores" if options.experiments else "--scores without --trials"
         raise InputError(said, mend="give experiments, or --trials LIST --scores FILE FILE")
     _refuse(options, "systems list", "is for experiments, not for --scores")
-    check_bootstrap(options.replicates, options.seed)
+    draws = _draws(options, speakers=options.utt2spk is not None)
     names = named(options.names, labels(options.scores))
     trials = read_trials(options.trials)
     systems = {name: read_scores(path, trials) for name, path in zip(names, options.scores, strict=True)}
     places = {path.resolve(): name for name, path in zip(names, options.scores, strict=True)}
-    if options.against is not None and options.against.resolve() not in places:
-        raise InputError("--against is none of the --scores", where=options.against)
+    against = None
+    if options.against is not None:
+        against = places.get(options.against.resolve()) or str(options.against)
+        if against not in systems:
+            mend = f"name its file, or one of {', '.join(systems)}"
+            raise InputError("--against is none of the --scores", where=options.against, mend=mend)
     found = compare_scores(
         trials,
         systems,
         utt2spk=None if options.utt2spk is None else read_table(options.utt2spk),
         likelihood_ratios=_RATIOS[options.llr],
         costs=[cost_of(text) for text in options.cost] if options.cost else list(COSTS),
-        against=None if options.against is None else places[options.against.resolve()],
-        replicates=options.replicates,
-        seed=options.seed,
+        against=against,
         where=options.utt2spk,
+        **draws,
     )
     return found, lambda: page_of_scores(found, trials, systems)
 
@@ -194,8 +216,7 @@ def _compared_experiments(options: argparse.Namespace) -> tuple[dict[str, Any], 
         against=options.against,
         systems=options.systems,
         lists=options.list,
-        replicates=options.replicates,
-        seed=options.seed,
+        **_draws(options, speakers=True),
     )
     return found, lambda: page_of_experiments(found, places)
 

@@ -12,10 +12,10 @@ from ..formats.errors import InputError
 from ..metrics import Sweep, act_dcf, cllr, interval, replicate, sweep_trials
 from ..metrics.detection import check_scores, cost_weights
 from ..metrics.intervals import Cost, Replicates
+from .few import enough, speaker_notes
 from .trials import Trials
 
 COSTS: tuple[Cost, ...] = (0.01, 0.05, 0.001)
-FEW = 30  # speakers, below which an interval is rough
 Speakers = tuple[NDArray[np.integer], NDArray[np.integer]]
 
 
@@ -58,7 +58,7 @@ def check_bootstrap(replicates: int, seed: int) -> None:
 
 
 class Judged(NamedTuple):
-    """``figures`` for JSON, and the bootstrap behind their intervals: None without speakers."""
+    """``figures`` for JSON, and the bootstrap behind their intervals: None without speakers, or too few."""
 
     figures: dict[str, Any]
     drawn: Replicates | None
@@ -79,9 +79,10 @@ def judged(
     """EER in percent (interpolated, hull), minDCF by cost, minimum Cllr in bits; actDCF and Cllr on request.
 
     ``scores``, ``is_target`` [N]; a dropped trial is -inf (target) or inf (non-target). ``speakers``: numbers
-    of both sides' speakers [N], for 95 % intervals by bootstrap (``..._ci``, else null). ``raw``: costs that
-    are not divided by the better of "accept all" and "reject all". ``ties``: see sweep_trials; intervals
-    keep ties together. What was not asked for is null; Cllr is null (infinite) with dropped trials.
+    of both sides' speakers [N], for 95 % intervals by bootstrap (``..._ci``; null without, and where they are
+    not ``enough``). ``raw``: costs that are not divided by the better of "accept all" and "reject all".
+    ``ties``: see sweep_trials; intervals keep ties together. What was not asked for is null; Cllr is null
+    (infinite) with dropped trials.
     """
     check_bootstrap(replicates, seed)
     out: dict[str, Any] = {
@@ -92,8 +93,10 @@ def judged(
         "nontargets": int((~is_target).sum()),
         "speakers": None,
     }
+    none: dict[str, Any] = {f"{key}_ci": None for key in _FIGURES}
     if speakers is None:
-        return Judged(out | {f"{key}_ci": None for key in _FIGURES}, None)
+        return Judged(out | none, None)
+    out["speakers"] = len(np.union1d(*speakers))
     drawn = replicate(
         scores,
         is_target,
@@ -105,7 +108,8 @@ def judged(
         hull=True,
         likelihood_ratios=likelihood_ratios,
     )
-    out["speakers"] = len(np.union1d(*speakers))
+    if not enough(drawn.eer, out["speakers"]):
+        return Judged(out | none, None)
     return Judged(out | _intervals(drawn, raw), drawn)
 
 
@@ -200,11 +204,8 @@ def evaluate(
         likelihood_ratios = not look_like_cosines(scores)
     options |= {"likelihood_ratios": likelihood_ratios}
     out = figures(scores, trials.is_target, speakers=speakers, **options)
-    notes = ratio_notes(out, scores, likelihood_ratios)
-    if out["speakers"] is not None and out["speakers"] < FEW:
-        notes.append(f"{out['speakers']} speakers: below {FEW} the intervals are rough")
-    if out["dropped_trials"]:
-        notes.append(f"{out['dropped_trials']} trials of dropped utterances, counted as wrong")
+    notes = score_notes(out, scores, likelihood_ratios)
+    notes += speaker_notes(out)
     tables = {
         name: _by_value(values, scores, trials.is_target, speakers, options)
         for name, values in (conditions or {}).items()
@@ -230,13 +231,20 @@ def _by_value(
             continue
         some = None if speakers is None else (speakers[0][rows], speakers[1][rows])
         out[value] = figures(scores[rows], kind, speakers=some, **options)
-        if out[value]["speakers"] is not None and out[value]["speakers"] < FEW:
-            out[value]["note"] = f"below {FEW} speakers the intervals are rough"
+        if notes := speaker_notes(out[value]):
+            out[value]["note"] = "; ".join(notes)
     return out
 
 
-def ratio_notes(found: Mapping[str, Any], scores: NDArray[np.float64], likelihood_ratios: bool) -> list[str]:
-    """What to doubt of scores that are, or are not, taken as log likelihood ratios, with their figures."""
+def score_notes(found: Mapping[str, Any], scores: NDArray[np.float64], likelihood_ratios: bool) -> list[str]:
+    """What to doubt of scores with the figures ``found``: whether they are ratios, how many are missing."""
+    notes = _ratio_notes(found, scores, likelihood_ratios)
+    if found["dropped_trials"]:
+        notes.append(f"{found['dropped_trials']} trials of dropped utterances, counted as wrong")
+    return notes
+
+
+def _ratio_notes(found: Mapping[str, Any], scores: NDArray[np.float64], likelihood_ratios: bool) -> list[str]:
     if not likelihood_ratios:
         return ["no actDCF and Cllr: the scores are not taken as log likelihood ratios (--llr yes)"]
     if look_like_cosines(scores):
@@ -246,8 +254,11 @@ def ratio_notes(found: Mapping[str, Any], scores: NDArray[np.float64], likelihoo
     over += ["Cllr"] if (found["cllr"] or 0) > 1 else []
     if not over:
         return []
-    said = f"{', '.join(over)} above 1: worse than no system. Raw PLDA and normalised scores are no"
-    return [f"{said} calibrated likelihood ratios: calibrate them, or say --llr no"]
+    said = f"{', '.join(over)} above 1: worse than no system."
+    if found["dropped_trials"]:  # each is as wrong as can be, however well the others are calibrated
+        return [f"{said} Dropped trials count as wrong in it: judge without them what is calibrated"]
+    said += " Raw PLDA and normalised scores are no calibrated likelihood ratios"
+    return [f"{said}: calibrate them, or say --llr no"]
 
 
 def speakers_of(

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..formats.errors import InputError
 from ..formats.records import read_json
 from ..formats.run import Run
-from .evaluate import FEW, Judged, Speakers, check_bootstrap, judged
+from .evaluate import Judged, Speakers, check_bootstrap, judged
+from .few import speaker_notes
 from .judge import speaker_codes
 from .labels import labels
 from .paired import differences, with_ratios
@@ -29,6 +28,9 @@ class Compared(NamedTuple):
 
 def row_of(folder: Path) -> dict[str, Any]:
     """One experiment's name and figures {list: {back end: figures}}."""
+    if folder.is_file():
+        mend = "score files are compared with --trials LIST --scores FILE FILE"
+        raise InputError("is a file, where the folder of an experiment should stand", where=folder, mend=mend)
     path = folder / "results.json"
     found = read_json(path, "the figures of stage 9", mend="name exp/TAG, after stage score")
     return {"name": folder.resolve().name, "folder": folder, "trials": found["trials"]}
@@ -71,8 +73,7 @@ def compare_experiments(
             for shown in chosen
             if shown != reference
         }
-        if (count := len(np.union1d(*speakers))) < FEW:
-            found["notes"].append(f"{name}: {count} speakers; below {FEW} the intervals are rough")
+        found["notes"] += [f"{name}: {note}" for note in speaker_notes(base.figures)]
     return Compared(found, places)
 
 

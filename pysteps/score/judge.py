@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..formats.errors import InputError
 from .evaluate import Judged, judged
-from .paired import differences
 from .trials import Trials
 
 
@@ -96,20 +94,3 @@ def judge(
         replicates=replicates,
         seed=seed,
     )
-
-
-def compare(
-    trials: Trials,
-    first: ArrayLike,
-    second: ArrayLike,
-    dropped: Collection[str],
-    utt2spk: Mapping[str, str],
-    seed: int,
-    *,
-    replicates: int = 1000,
-    likelihood_ratios: bool = False,
-) -> dict[str, Any]:
-    """``differences`` of two lists of scores [N] of the same trials, the same speakers drawn for both."""
-    options: dict[str, Any] = {"replicates": replicates, "likelihood_ratios": likelihood_ratios}
-    one, two = (judge(trials, scores, dropped, utt2spk, seed, **options) for scores in (first, second))
-    return differences(one, two)

@@ -20,16 +20,17 @@ def calibrate(options: argparse.Namespace) -> None:
     given = [_paths(options.scores), _paths(options.apply)]
     _check(options, *given)
     quality = read_qualities(options.quality)
+    _refuse_order(labels(given[0]), given[1])
     if options.load is None:
         found = _learn(options, given[0], quality)
         print(as_text(found))
     else:
-        found = load_calibration(options.load)
-        systems = len(found.weights) if isinstance(found, Logistic) else 1
-        if (systems > 1) != (options.word == "fuse"):
-            other = "fuse" if systems > 1 else "calibrate"
+        found = load_calibration(options.load, "learn it again with --save, or name another file")
+        if (len(_systems(found)) > 1) != (options.word == "fuse"):
+            systems, other = len(_systems(found)), "fuse" if len(_systems(found)) > 1 else "calibrate"
             raise InputError(f"of {systems} systems", where=options.load, mend=f"say {other} --load")
     if given[1]:
+        _refuse_order(_systems(found), given[1])
         _apply(options, found, given[1], quality)
     if options.save is not None:
         save_calibration(found, options.save)
@@ -37,6 +38,18 @@ def calibrate(options: argparse.Namespace) -> None:
 
 def _paths(given: Path | list[Path] | None) -> list[Path]:
     return given if isinstance(given, list) else [] if given is None else [given]
+
+
+def _systems(found: Calibration) -> list[str]:
+    return list(found.weights) if isinstance(found, Logistic) else ["scores"]
+
+
+def _refuse_order(systems: list[str], apply: list[Path]) -> None:
+    # Files that have the systems' own names stand in the systems' order.
+    for system, file in zip(systems, labels(apply), strict=False):
+        if file != system and file in systems:
+            said = f"{file} stands where the scores of {system} are read"
+            raise InputError(said, where="--apply", mend=f"give the files in this order: {' '.join(systems)}")
 
 
 def _check(options: argparse.Namespace, scores: list[Path], apply: list[Path]) -> None:
@@ -85,7 +98,11 @@ def _apply(options: argparse.Namespace, found: Calibration, paths: list[Path], q
         trials = read_trials(options.apply_trials)
         scores = [read_scores(paths[0], trials)]
     scores += [read_scores(path, trials) for path in paths[1:]]
-    write_scores(options.out, trials, ratios(found, trials, scores, quality))
+    llrs = ratios(found, trials, scores, quality)
+    if len(paths) > 1:  # the order alone says which file is which system's
+        told = [f"{system} <- {path}" for system, path in zip(_systems(found), paths, strict=True)]
+        print("\n".join(told), file=sys.stderr)
+    write_scores(options.out, trials, llrs)
     learned = {path.resolve() for path in _paths(options.scores)}
     if any(path.resolve() in learned for path in paths):
         print("note: learned on these very scores: figures of the result flatter it", file=sys.stderr)

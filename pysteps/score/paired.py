@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,12 +30,15 @@ def differences(first: Judged, second: Judged) -> dict[str, Any]:
 
     ``eer_difference`` in percentage points and ``eer_ratio`` (null where infinite);
     ``min_dcf_difference`` and ``act_dcf_difference`` by cost; ``cllr_difference`` and
-    ``min_cllr_difference``. What one of them has not is null. Both are judged with speakers on the same
+    ``min_cllr_difference``. What one of them has not is null, and so is every interval of too few speakers.
+    Both are judged with speakers on the same
     trials, with costs normalised, one seed and as many replicates; InputError without speakers.
     """
+    if first.figures["speakers"] is None or second.figures["speakers"] is None:
+        raise InputError("no paired differences without speakers", mend="give utt2spk")
     one, two = first.drawn, second.drawn
     if one is None or two is None:
-        raise InputError("no paired differences without speakers", mend="give utt2spk")
+        return _without_intervals(first.figures, second.figures)
     rate = paired(one.eer, two.eer, (first.figures["eer"] / 100, second.figures["eer"] / 100))
     out: dict[str, Any] = {
         "eer_difference": 100 * rate.difference,
@@ -67,3 +70,18 @@ def _difference(
         return None, None
     found = paired(first, second, (figures[0], figures[1]))
     return found.difference, list(found.difference_ci)
+
+
+def _without_intervals(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    # Of too few speakers for a bootstrap: the same keys, and null for each interval.
+    one, two = first["eer"], second["eer"]
+    ratio = one / two if two else (None if one else 1.0)
+    out = {"eer_difference": one - two, "eer_ratio": ratio, "eer_ratio_ci": None}
+    for key in ("min_dcf", "act_dcf"):
+        ours, theirs = first[key] or {}, second[key] or {}
+        costs = [cost for cost in ours if cost in theirs]
+        out[f"{key}_difference"] = {cost: ours[cost] - theirs[cost] for cost in costs} or None
+    for key in ("cllr", "min_cllr"):
+        known = first[key] is not None and second[key] is not None
+        out[f"{key}_difference"] = first[key] - second[key] if known else None
+    return out | {f"{key}_ci": None for key in out if key.endswith("_difference")}

@@ -16,7 +16,7 @@ from ..formats.drops import dropped_of, dropped_tables
 from ..formats.errors import InputError
 from ..formats.records import read_json
 from ..formats.run import Run
-from ..formats.stamps import Unit, digest
+from ..formats.stamps import Unit, changed
 from .pictures import CONFUSIONS, PLANE, matrices
 
 REPORT = "report"
@@ -75,20 +75,12 @@ def diarization_file(run: Run) -> Path | None:
         return None
     room, stamp = run.exp / _DIARIZE, f".{_DIARIZE}.done.json"
     method = room / run.names[_DIARIZE]
+    heard = ".reference" if run.options[_DIARIZE].get("speech") == "reference" else ""  # whose speech was cut
     stamps = [method / stamp]
     for name in run.conversation_sets:
-        stamps += [room / name / stamp, method / name / ".turns.done.json"]
+        stamps += [room / f"{name}{heard}" / stamp, method / name / ".turns.done.json"]
     found = method / "results.json"
-    return found if found.is_file() and all(map(_holds, stamps)) else None
-
-
-def _holds(stamp: Path) -> bool:
-    # What --clean gave back, and is not there, has not changed.
-    try:
-        said = read_json(stamp, "a stamp", mend="redo stage diarize")["inputs"]
-        return all(digest(Path(path)) == then for path, then in said.items() if Path(path).is_file())
-    except (InputError, KeyError, TypeError, AttributeError):
-        return False
+    return found if found.is_file() and all(changed(stamp) is None for stamp in stamps) else None
 
 
 def _json(path: Path) -> Any:
@@ -171,12 +163,16 @@ def write_report(run: Run) -> None:
 def summary(run: Run) -> str:
     """The figures as a table for a terminal."""
     found = read_json(run.exp / "results.json", "the figures of stage 9", mend="run stage score")
-    lines = [f"{'trials':24s} {'back end':9s} {'EER %':>7s}  {'95 % interval':15s} {'minDCF(0.01)':>12s}"]
+    wide = max([9, *(len(back) for backs in found["trials"].values() for back in backs)])
+    lines = [
+        f"{'trials':24s} {'back end':{wide}s} {'EER %':>7s}  {'95 % interval':15s} {'minDCF(0.01)':>12s}"
+    ]
     for label, backs in found["trials"].items():
         for back, figures in sorted(backs.items(), key=lambda item: item[0] == BASELINE):
-            low, high = figures["eer_ci"]
+            ends = figures["eer_ci"]  # null of too few speakers
+            span = f"{ends[0]:6.2f} - {ends[1]:6.2f}" if ends else "-"
             lines.append(
-                f"{label:24s} {back:9s} {figures['eer']:7.2f}  {low:6.2f} - {high:6.2f} "
+                f"{label:24s} {back:{wide}s} {figures['eer']:7.2f}  {span:15s} "
                 f"{figures['min_dcf']['0.01']:12.3f}"
             )
     return "\n".join([*lines, f"report: {run.exp / 'report.html'}"])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 NAME = "score"
-VERSION = 4
+VERSION = 5  # conditions: unknown ids decide nothing; no intervals of too few speakers
 __all__ = ["NAME", "VERSION", "do", "refresh_report", "summary", "units"]
 
 

@@ -29,6 +29,8 @@ def _figure_rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     for key, name in (("cllr", "Cllr"), ("min_cllr", "minCllr")):
         if found[key] is not None:
             out.append((name, _value(found[key], 4), _span(found[f"{key}_ci"], 4)))
+    if found.get("threshold") is not None:
+        out.append(("threshold at the EER", f"{found['threshold']:.4g}", ""))
     return out
 
 
@@ -83,11 +85,13 @@ def side_by_side(found: dict[str, Any]) -> str:
         point = "0.01" if "0.01" in points else points[0]
         title = f"minDCF({point})"
         ratios = any(one.get("cllr") is not None for one in systems.values())
-        head = f"  {'system':40s} {'EER %':>7s}  {'95 % interval':15s} {title:>12s}"
+        wide = max(40, *map(len, systems))
+        head = f"  {'system':{wide}s} {'EER %':>7s}  {'95 % interval':15s} {title:>12s}"
         lines = [f"{name}", head + (f" {'Cllr':>7s}" if ratios else "")]
         for system, one in systems.items():
             cost = one["min_dcf"].get(point)
-            line = f"  {system:40s} {one['eer']:7.2f}  {_span(one['eer_ci'], 2):15s} {_value(cost, 3):>12s}"
+            line = f"  {system:{wide}s} {one['eer']:7.2f}  {_span(one['eer_ci'], 2):15s}"
+            line += f" {_value(cost, 3):>12s}"
             lines.append(line + (f" {_value(one.get('cllr'), 3):>7s}" if ratios else ""))
         blocks.append("\n".join(lines))
         blocks += _against(found["differences"].get(name, {}), found["against"][name], point)
@@ -100,7 +104,7 @@ def _against(pairs: dict[str, dict[str, Any]], reference: str, cost: str) -> lis
         value, ends = one[f"{key}_difference"], one[f"{key}_difference_ci"]
         return (value, ends) if point is None else ((value or {}).get(point), (ends or {}).get(point))
 
-    blocks = []
+    blocks, wide = [], max([40, *map(len, pairs)])
     for key, title, point, digits in (
         ("eer", "EER, points,", None, 2),
         ("min_dcf", f"minDCF({cost})", cost, 3),
@@ -112,12 +116,12 @@ def _against(pairs: dict[str, dict[str, Any]], reference: str, cost: str) -> lis
         for system, one in pairs.items():
             value, ends = entry(one, key, point)
             if value is not None:
-                line = f"  {system:40s} {value:+7.{digits}f}  {_span(ends, digits):15s}"
+                line = f"  {system:{wide}s} {value:+7.{digits}f}  {_span(ends, digits):15s}"
                 if key == "eer":
-                    line += f" ratio {_value(one['eer_ratio'], 2)} ({_span(one['eer_ratio_ci'], 2)})"
+                    line += f" ratio {_with_span(one['eer_ratio'], one['eer_ratio_ci'], 2)}"
                 lines.append(line.rstrip())
         if lines:
-            head = f"  {title + ' against ' + reference:40s} {'':7s}  95 % interval"
+            head = f"  {title + ' against ' + reference:{wide}s} {'':7s}  95 % interval"
             blocks.append("\n".join([head, *lines]))
     return blocks
 

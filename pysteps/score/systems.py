@@ -13,8 +13,9 @@ from ..formats.errors import InputError
 from ..formats.records import read_json
 from ..metrics import det_points, sweep_trials
 from ..metrics.intervals import Cost
-from .evaluate import COSTS, FEW, judged, look_like_cosines, ratio_notes, speakers_of
+from .evaluate import COSTS, judged, look_like_cosines, score_notes, speakers_of
 from .experiments import Systems
+from .few import speaker_notes
 from .paired import differences
 from .trials import Trials
 
@@ -49,7 +50,7 @@ def compare_scores(
         ratios = not look_like_cosines(scores) if likelihood_ratios is None else likelihood_ratios
         options: dict[str, Any] = {"replicates": replicates, "seed": seed, "likelihood_ratios": ratios}
         found[shown] = judged(scores, trials.is_target, speakers=speakers, costs=costs, **options)
-        notes += [f"{shown}: {note}" for note in ratio_notes(found[shown].figures, scores, ratios)]
+        notes += [f"{shown}: {note}" for note in score_notes(found[shown].figures, scores, ratios)]
     pairs = {}
     if speakers is None:
         notes.append("no speakers given: no intervals and no differences (--utt2spk)")
@@ -57,8 +58,7 @@ def compare_scores(
         pairs = {
             shown: differences(one, found[reference]) for shown, one in found.items() if shown != reference
         }
-        if (count := len(np.union1d(*speakers))) < FEW:
-            notes.append(f"{name}: {count} speakers; below {FEW} the intervals are rough")
+        notes += [f"{name}: {note}" for note in speaker_notes(found[reference].figures)]
     figures = {shown: one.figures for shown, one in found.items()}
     return {
         "systems": [{"name": shown, "trials": {name: {SCORES: figures[shown]}}} for shown in systems],
@@ -73,12 +73,12 @@ def page_of_scores(found: Mapping[str, Any], trials: Trials, systems: Mapping[st
     """What ``compare_scores`` found, and the curves of its systems."""
     (name,) = found["trials"]
     det = {
-        shown: {name: {SCORES: det_points(sweep_trials(scores, trials.is_target, infinite=True))}}
+        shown: {name: {"": det_points(sweep_trials(scores, trials.is_target, infinite=True))}}
         for shown, scores in systems.items()
     }
-    systems_found = {one["name"]: {"trials": one["trials"]} for one in found["systems"]}
-    names = {shown: f"{shown} · {SCORES}" for shown in systems}
-    return {"systems": systems_found, "det": det, "differences": _pairs(found, names)}
+    # Without a back end's name: a file is called as the user calls it.
+    files = {shown: {"trials": {name: {"": one}}} for shown, one in found["trials"][name].items()}
+    return {"systems": files, "det": det, "differences": _pairs(found, {one: one for one in systems})}
 
 
 def page_of_experiments(found: Mapping[str, Any], places: Mapping[str, Systems]) -> Page:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats.atomic import replacing
+from ..formats.atomic import packing
 from ..formats.errors import InputError
-from .columns import Block, Column, Names, read_blocks, score_lines
+from .columns import Block, Column, Names, read_blocks
+from .contrary import keys_of, refuse_contrary
+from .digits import score_lines
+from .mismatch import is_labels, refuse_list, refuse_others
 
 Ints = NDArray[np.int32]
 _LINES = 1 << 14  # written at a time
@@ -72,8 +74,8 @@ class Trials:
 def read_trials(path: str | Path) -> Trials:
     """Read a trial list in either format; the first line decides which, and a line of the other is refused.
 
-    The last line may lack its newline. A malformed line is an InputError with file and line, an empty
-    list too. Plain or gzipped.
+    The last line may lack its newline. A malformed line is an InputError with file and line; so is
+    a pair that is listed as both target and nontarget, and an empty list. Plain or gzipped.
     """
     enrol_ids, test_ids = Names(), Names()
     enrol, test, labels = Column(np.int32), Column(np.int32), Column(np.bool_)
@@ -87,7 +89,9 @@ def read_trials(path: str | Path) -> Trials:
     if not enrol_ids.names:
         raise InputError("no trials", where=path)
     columns = (enrol.whole(), test.whole(), labels.whole())
-    return Trials(enrol_ids.names, test_ids.names, *columns, str(path))
+    found = Trials(enrol_ids.names, test_ids.names, *columns, str(path))
+    refuse_contrary(found)
+    return found
 
 
 def _labels(block: Block, kaldi: bool) -> NDArray[np.bool_]:
@@ -96,13 +100,15 @@ def _labels(block: Block, kaldi: bool) -> NDArray[np.bool_]:
     odd = np.flatnonzero(~target & ~block.equals(column, no))
     if len(odd):
         wanted = "target or nontarget" if kaldi else "1 or 0 in front, or target|nontarget behind"
-        said = f"{block.word(int(odd[0]), column)!r} where {wanted} should stand"
-        raise InputError(said, where=block.path, line=block.line + int(odd[0]))
+        word, line = block.word(int(odd[0]), column), block.line + int(odd[0])
+        mend = "a header line has no place here: remove it" if line == 1 else None
+        raise InputError(f"{word!r} where {wanted} should stand", where=block.path, line=line, mend=mend)
     return target
 
 
 def write_scores(path: str | Path, trials: Trials, scores: ArrayLike) -> None:
     """Write ``enrol test score``, a line a trial in its order, 8 significant digits, whole or not at all.
+    Gzipped under a name that ends in .gz.
 
     -inf and inf (trials of dropped utterances) are written so; NaN is an InputError.
     """
@@ -115,7 +121,7 @@ def write_scores(path: str | Path, trials: Trials, scores: ArrayLike) -> None:
     enrol_ids, test_ids = (
         np.array([one.encode() for one in ids]) for ids in (trials.enrol_ids, trials.test_ids)
     )
-    with replacing(path, "wb") as handle:
+    with packing(path) as handle:
         for begin in range(0, len(values), _LINES):
             part = slice(begin, begin + _LINES)
             enrol, test = enrol_ids[trials.enrol[part]], test_ids[trials.test[part]]
@@ -126,16 +132,18 @@ def read_scores(path: str | Path, trials: Trials) -> NDArray[np.float64]:
     """The scores [N] of ``trials`` from ``enrol test score`` or VoxSRC's ``score enrol test`` lines.
 
     Lines may stand in any order: they are matched by their pair of ids. Pairs without a score, pairs
-    that are no trial and pairs that come twice are an InputError that counts them and names the first.
+    that are no trial and pairs that come twice are an InputError that counts them and names the first; so is
+    VoxCeleb's list of trials in a score file's place.
     """
     sides = trials.known()
     scores = Column(np.float64)
     keys: list[Column[np.int64]] = []  # one, from the first line on that is not its trial's
     unknown: dict[int, str] = {}  # the first line of an unknown id
-    column, done = 0, 0
+    column, done, listed = 0, 0, True
     for block in read_blocks(path):
         if block.line == 1:
             column = _first_id(block, sides)
+        listed = listed and column == 1 and is_labels(block)
         scores.add(block.numbers(2 if column == 0 else 0))
         enrol, test = (side.codes(block, column + place) for place, side in enumerate(sides))
         same = slice(done, done + len(block))
@@ -143,9 +151,9 @@ def read_scores(path: str | Path, trials: Trials) -> NDArray[np.float64]:
             np.array_equal(enrol, trials.enrol[same]) and np.array_equal(test, trials.test[same])
         ):
             keys.append(Column(np.int64))
-            keys[0].add(_keys(trials, trials.enrol[:done], trials.test[:done]))
+            keys[0].add(keys_of(trials, trials.enrol[:done], trials.test[:done]))
         if keys:
-            keys[0].add(_keys(trials, enrol, test))
+            keys[0].add(keys_of(trials, enrol, test))
         odd = np.flatnonzero((enrol < 0) | (test < 0))
         if len(odd) and not unknown:
             row = int(odd[0])
@@ -154,12 +162,14 @@ def read_scores(path: str | Path, trials: Trials) -> NDArray[np.float64]:
     values = scores.whole()
     if not done:
         raise InputError("no scores", where=path)
+    if listed:
+        refuse_list(path)
     if np.isnan(values).any():
         line = int(np.flatnonzero(np.isnan(values))[0]) + 1
         raise InputError("a score that is not a number", where=path, line=line)
     if not keys and done == len(trials):
         return values
-    given = [keys.pop().whole() if keys else _keys(trials, trials.enrol[:done], trials.test[:done])]
+    given = [keys.pop().whole() if keys else keys_of(trials, trials.enrol[:done], trials.test[:done])]
     return _matched(trials, given, values, path, unknown)
 
 
@@ -175,15 +185,6 @@ def _first_id(block: Block, sides: tuple[Names, Names]) -> int:
     return 0
 
 
-def _keys(trials: Trials, enrol: Ints, test: Ints) -> NDArray[np.int64]:
-    # One number a pair of ids; -1 where one of them is unknown.
-    keys = enrol.astype(np.int64)
-    keys *= len(trials.test_ids)
-    keys += test
-    keys[(enrol < 0) | (test < 0)] = -1
-    return keys
-
-
 def _matched(
     trials: Trials,
     keys: list[NDArray[np.int64]],
@@ -196,7 +197,7 @@ def _matched(
     given = keys.pop()
     order = np.argsort(given)
     given = given[order]
-    wanted = _keys(trials, trials.enrol, trials.test)
+    wanted = keys_of(trials, trials.enrol, trials.test)
     in_turn = np.argsort(wanted)
     wanted = wanted[in_turn]
     place = np.searchsorted(given, wanted)
@@ -208,44 +209,10 @@ def _matched(
     if lost or not once.all():
         lines = np.empty_like(given)
         lines[order] = given
-        _refuse(trials, lines, path, unknown)
+        refuse_others(trials, lines, path, unknown)
     del given
     out = np.empty(len(place))
     for begin in range(0, len(place), _MANY):
         some = slice(begin, begin + _MANY)
         out[in_turn[some]] = values[order[place[some]]]
     return out
-
-
-def _refuse(
-    trials: Trials, given: NDArray[np.int64], path: str | Path, unknown: Mapping[int, str]
-) -> NoReturn:
-    # What keeps the pairs ``given`` [lines] from being those of the trials.
-    wanted = _keys(trials, trials.enrol, trials.test)
-    order = np.argsort(given, kind="stable")
-    twice = order[1:][(given[order[1:]] == given[order[:-1]]) & (given[order[1:]] >= 0)]
-    lost, extra = np.flatnonzero(~np.isin(wanted, given)), np.flatnonzero(~np.isin(given, wanted))
-    said = []
-    if len(lost):
-        first = " ".join(trials.pair(int(lost[0])))
-        said.append(f"{len(lost)} of {len(trials)} trials have no score, the first: {first}")
-    for lines, what in ((extra, "are of no trial"), (twice, "are of a pair that has one already")):
-        if len(lines):
-            line = int(lines.min())
-            one, two = divmod(int(given[line]), len(trials.test_ids))
-            pair = unknown.get(line) or f"{trials.enrol_ids[one]} {trials.test_ids[two]}"
-            said.append(f"{len(lines)} scores {what}, the first: {pair} (line {line + 1})")
-    mend = f"the trials are those of {trials.source}"
-    if len(extra) == len(given) and _swapped(trials, path, wanted):
-        mend += "; there enrolment and test stand the other way round"
-    raise InputError("; ".join(said), where=path, mend=mend)
-
-
-def _swapped(trials: Trials, path: str | Path, wanted: NDArray[np.int64]) -> bool:
-    # Whether the file's first pairs are all trials once their ids change places.
-    block, sides = next(read_blocks(path)), trials.known()
-    for column in (0, 1):
-        enrol, test = (side.codes(block, column + 1 - place) for place, side in enumerate(sides))
-        if np.isin(_keys(trials, enrol, test), wanted).all():
-            return True
-    return False

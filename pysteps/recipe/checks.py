@@ -1,0 +1,71 @@
+"""What must be right about a run as a whole, before anything of it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..augment.options import check_mp3
+from ..backend.line import parse_line
+from ..diarize.options import DiarizeOptions, refuse_backend
+from ..formats.errors import InputError
+from ..formats.run import Run
+from .options import nearest
+
+# What the first stage of a run reads in exp/TAG.
+_READS = {"extract": "model", "backend": "xvectors", "score": "xvectors", "diarize": "model"}
+
+
+def refuse_unknown_tag(run: Run, first: str) -> None:
+    """InputError where exp/TAG has nothing for the stage ``first`` to start from, and other tags have it."""
+    wanted = _READS.get(first, "")
+    if not wanted or (run.exp / wanted).is_dir():
+        return
+    known = sorted(path.parent.name for path in run.exp.parent.glob(f"*/{wanted}") if path.is_dir())
+    known = [name for name in known if name != "egs"]
+    if known:
+        mend = f"{nearest(run.tag, known)} Say --tag NAME" if len(known) > 1 else f"--tag {known[0]}"
+        said = f"no {wanted}/ here, and stage {first} begins with it; there are {', '.join(known)}"
+        raise InputError(said, where=run.exp, mend=mend)
+
+
+def check_prepare(root: Path, name: str, where: Path) -> None:
+    """InputError unless local/NAME.py is there to prepare the corpus."""
+    if not (root / "local" / f"{name}.py").is_file():
+        known = sorted(path.stem for path in (root / "local").glob("*.py") if path.stem != "__init__")
+        raise InputError(f"no local/{name}.py to prepare the corpus", where=where, mend=nearest(name, known))
+
+
+def check_together(options: dict[str, dict[str, Any]]) -> None:
+    """InputError for options of several stages that contradict each other."""
+    augment = options["augment"]
+    check_mp3(augment, options["audio"]["sample_rate"])
+    if augment["when"] == "training" and augment["materialise"] != "none":
+        raise InputError(
+            "training augments on the fly, and there are no copies to write out",
+            where=f"augment.when training, augment.materialise {augment['materialise']}",
+            mend="--augment.materialise none, or --augment.when copies",
+        )
+    if augment["when"] == "training" and options["egs"]["kind"] != "audio":
+        raise InputError(
+            "training can augment audio only, and these egs are of features",
+            where="augment.when training, egs.kind features",
+            mend="--egs.kind audio, or --augment.when copies",
+        )
+
+
+def check_sets(run: Run) -> None:
+    """InputError for a set named twice, and for back ends that want what the run does not have."""
+    if "diarize" in run.options:
+        refuse_backend(DiarizeOptions(**run.options["diarize"]), run.options["backend"]["backends"])
+    names = run.base_sets
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"the set {twice[0]} is named twice", where=f"egs/{run.recipe}/recipe.sh")
+    known = [run.dev_set, *run.adapt_sets]
+    for back, line in run.options["backend"]["backends"].items():
+        for name in parse_line(line).sets:
+            if name not in known:
+                said = f"back end {back} adapts to {name}: possible are {', '.join(known)}"
+                mend = "name it in adapt_sets of the recipe; a back end never sees an evaluation set"
+                raise InputError(said, where=f"egs/{run.recipe}/recipe.sh", mend=mend)
