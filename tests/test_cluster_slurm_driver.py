@@ -22,6 +22,14 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         yield {**settings, **environment(), "SLURM_CONF": settings["SLURM_CONF"]}
 
 
+@pytest.fixture(autouse=True)
+def clean(slurm: dict[str, str]) -> Iterator[None]:
+    """After a test that failed the next one finds an idle node and an empty queue."""
+    yield
+    node(slurm, "resume")
+    ask(slurm, "scancel", "-u", str(os.getuid()))
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_corpus(tmp_path_factory.mktemp("corpus"), utterances=2)
@@ -47,8 +55,9 @@ def waiting(slurm: dict[str, str], line: list[str], said: Path) -> subprocess.Po
     swapped = {"audio": "prepare", "slurm": "local"}
     finish(slurm, [swapped.get(word, word) for word in line])
     node(slurm, "drain")
+    heard = ["env", "--default-signal=HUP,INT"]  # whatever a nohup around the tests has it ignore
     with open(said, "w") as stream:
-        driver = subprocess.Popen(line, env=slurm, stdout=stream, stderr=stream, start_new_session=True)
+        driver = subprocess.Popen([*heard, *line], env=slurm, stdout=stream, stderr=stream, start_new_session=True)
     wait_for(lambda: [name for name in queue(slurm) if name.startswith("audio.")], 120)
     return driver
 
@@ -89,12 +98,12 @@ def test_another_run_cancels_what_a_killed_one_left(
     with open(tmp_path / "again", "w") as stream:
         again = subprocess.Popen(line, env=slurm, stdout=stream, stderr=stream)
     wait_for(
-        lambda: "is queued: cancelling it" in (tmp_path / "again").read_text() or again.poll() is not None
+        lambda: "is still queued or running: cancelling it" in (tmp_path / "again").read_text() or again.poll() is not None
     )
     node(slurm, "resume")
     assert again.wait(120) == 0
     text = (tmp_path / "again").read_text()
-    assert text.index("is queued: cancelling it") < text.index(": ", text.index("prepare: "))
+    assert text.index("is still queued or running: cancelling it") < text.index(": ", text.index("prepare: "))
     assert old not in queue(slurm)
 
 
@@ -106,7 +115,7 @@ def test_the_same_run_goes_on_with_them(slurm: dict[str, str], corpus: Path, tmp
     again = subprocess.Popen(line, env=slurm, stderr=subprocess.PIPE, text=True)
     assert again.stderr is not None
     lines = iter(again.stderr.readline, "")
-    assert any("is queued: waiting for it" in text for text in lines)
+    assert any("is still queued or running: waiting for it" in text for text in lines)
     node(slurm, "resume")
     again.stderr.read()
     assert again.wait(120) == 0
