@@ -238,3 +238,13 @@ def test_diarization_says_how_it_was_judged_and_what_has_no_rates():
         "eval: no error rates: rttm is missing.",
     ]
     assert diarization_table(None) is None
+
+
+def test_the_lead_names_the_best_of_many_and_the_baseline_and_evaluated_conversations_alone():
+    many = {name: {**FIGURES, "eer": eer} for name, eer in {"a": 9.0, "b": 3.25, "c": 8.0, "d": 7.0}.items()}
+    many["baseline"] = {**FIGURES, "eer": 20.0}
+    shown = list_table("eval", many, dict.fromkeys(many, "#000"))["short"]
+    assert shown == "b 3.2 (6.0 to 9.0), baseline 20.0 (6.0 to 9.0), and 3 others"
+    rates = {"all": {"der": 8.04, "der_ci": [5.0, 11.0]}}
+    sets = {"dev": {"rates": rates, "role": "development"}, "eval": {"rates": rates, "role": "evaluation"}}
+    assert diarization_table({"sets": sets})["short"] == ["eval: 8.0 (5.0 to 11.0)"]

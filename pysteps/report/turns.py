@@ -27,7 +27,15 @@ def diarization_table(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
             windows = one["dropped"] + one["windows"]
             notes.append(f"{name}: {one['dropped']} of {windows} windows could not be used.")
     said = [*_speech(found.get("speech")), *scoring, *_threshold(found.get("threshold") or {}), *notes]
-    return {"method": found.get("method", ""), "rows": rows, "said": said}
+    short = [_short(row) for row in rows if row.get("der") is not None and row["role"] != "development"]
+    return {"method": found.get("method", ""), "rows": rows, "said": said, "short": short}
+
+
+def _short(row: Mapping[str, Any]) -> str:
+    """A set's error in a hundred seconds, for somebody who knows none of the words."""
+    low, high = row.get("der_ci") or (None, None)
+    interval = "" if low is None or high is None else f" ({low:.1f} to {high:.1f})"
+    return f"{row['name']}: {row['der']:.1f}{interval}"
 
 
 def _speech(source: str | None) -> list[str]:
