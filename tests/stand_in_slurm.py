@@ -3,7 +3,8 @@
 Nothing runs: an array is a file in $SLURM_STAND_IN/jobs with the states of its tasks, and the test ends tasks
 by writing their exit codes. Files beside it make trouble: `down` (no command gets an answer), `deaf` (so many
 looks of squeue fail), `swallow` (so many submissions are accepted without an answer), `refuse` (sbatch's
-words). What was asked is kept in submitted.N.
+words), `drained` (sinfo names a node). What was asked is kept in submitted.N; in tested.N what was only tried
+(--test-only).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def install(folder: Path) -> Path:
     """Programs of those names; the folder for PATH."""
     (folder / "bin").mkdir(parents=True)
     (folder / "jobs").mkdir()
-    for name in ("sbatch", "squeue", "scancel", "scontrol"):
+    for name in ("sbatch", "squeue", "scancel", "scontrol", "sinfo"):
         program = folder / "bin" / name
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{__file__}" {name} "$@"\n')
         program.chmod(0o755)
@@ -46,6 +47,10 @@ def sbatch(words: list[str]) -> int:
     if (HERE / "refuse").exists():
         print("sbatch: error: " + (HERE / "refuse").read_text(), file=sys.stderr)
         return 1
+    if "--test-only" in words:
+        (HERE / f"tested.{len(list(HERE.glob('tested.*'))) + 1}").write_text(json.dumps(words))
+        print("sbatch: Job 1 to start at 2026-01-01T00:00:00", file=sys.stderr)
+        return 0
     name, last = value(words, "--job-name"), value(words, "--array").partition("%")[0].partition("-")[2]
     number = len(list(HERE.glob("submitted.*"))) + 1
     (HERE / f"submitted.{number}").write_text(json.dumps(words))
@@ -82,6 +87,9 @@ def main(words: list[str]) -> int:
     if (HERE / "down").exists():
         print(f"{words[0]}: error: Unable to contact slurm controller (connect failure)", file=sys.stderr)
         return 1
+    if words[0] == "sinfo":
+        print("node1" if (HERE / "drained").exists() else "")
+        return 0
     programs = {"sbatch": sbatch, "squeue": squeue, "scancel": scancel, "scontrol": lambda words: 1}
     return programs[words[0]](words[1:])
 

@@ -76,7 +76,7 @@ def test_an_array_does_every_job_and_leaves_nothing_behind(launch: Launcher) -> 
 
 
 def test_memory_threads_throttle_and_the_kinds_settings_become_qsubs_options(launch: Launcher) -> None:
-    kinds = "cpu:\n  queue: all.q\n  time: 1:0:0\nio:\n  jobs: egs copy\n  project: disks\n"
+    kinds = "cpu:\n  queue: all.q\n  time: 1:0:0\nio:\n  jobs: egs audio\n  project: disks\n"
     launch.site.write_text(SITE + kinds + "gpu:\n  gpus: -l gpu={gpus}\n  extra: -p -100\n")
     asks = ["--mem", "3", "--num-threads", 2, "--max-jobs-run", 7]
     launches = [

@@ -40,7 +40,7 @@ def test_an_array_does_every_job_and_leaves_nothing_behind(launch: Launcher, wor
     for job in (3, 4, 5):
         text = (work / "log é" / f"a.{job}.log").read_text()
         assert f"\nx{job}y|two  words|$HOME é|\n" in text
-        assert re.search(rf"^# Running on .*, job {job} of 5, Slurm job \d+$", text, re.MULTILINE)
+        assert re.search(rf"^# Running on .*, job {job} of 5, Slurm job \d+_\d \(\d+\)$", text, re.MULTILINE)
         assert "# Ended (code 0)" in text
     assert list((work / "log é" / ".slurm").iterdir()) == []
 
@@ -86,7 +86,7 @@ def test_a_task_cancelled_from_outside_is_reported_and_not_tried_again(launch: L
     launch.ask("scancel", next(line.split()[0] for line in launch.queue() if "_1 " in line))
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 1
-    assert "job 2 of 2 failed" in said and "CANCELLED" in said
+    assert "job 2 of 2" in said and "was cancelled by somebody" in said and "CANCELLED" in said
     assert (work / "tries.2").read_text() == "x\n"
     assert not launch.queue()
 

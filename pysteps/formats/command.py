@@ -77,8 +77,14 @@ def _stale(units: list[Unit]) -> Iterator[Unit]:
             for path in unit.inputs:
                 if not path.is_file():
                     raise InputError("missing", where=path, mend="run the stage that writes it")
-            print(f"{unit.stage} {unit.name}: {reason}", file=sys.stderr)
+            if _speaks():
+                print(f"{unit.stage} {unit.name}: {reason}", file=sys.stderr)
             yield unit
+
+
+def _speaks() -> bool:
+    # Of torchrun's processes the first one, for all of them.
+    return os.environ.get("RANK", "0") == "0"
 
 
 def plan(stage: Sharded, run: Run) -> tuple[int, str]:
@@ -155,7 +161,7 @@ def single(stage: Single, run: Run) -> None:
         start = time.monotonic()
         stage.do(run, unit)
         unit.done()
-        if os.environ.get("RANK", "0") == "0":  # torchrun's first process speaks for all
+        if _speaks():
             print(f"{stage.NAME} {unit.name}: done in {time.monotonic() - start:.1f} s", file=sys.stderr)
 
 

@@ -65,7 +65,11 @@ def near(folder: Path, names: Sequence[str], scratch: Path | None) -> Iterator[P
 
 def _own(home: Path) -> Path:
     # A disk that all users write to: nobody else may have made the folder for us.
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        mend = "name another folder with --scratch, or none"
+        raise InputError(f"cannot be made: {error.strerror}", where=home, mend=mend) from error
     if home.is_symlink() or home.stat().st_uid != os.getuid():
         raise InputError("this folder is another user's", where=home, mend="name another one with --scratch")
     return home

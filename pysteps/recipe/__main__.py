@@ -70,6 +70,7 @@ def _recipes(root: Path) -> None:
 
 
 def _settings(run: Run, chosen: Chosen, stages: list[str]) -> dict[str, str]:
+    from .checks import writable
     from .clean import parse as cleanable
     from .status import fresh_stages
 
@@ -78,9 +79,16 @@ def _settings(run: Run, chosen: Chosen, stages: list[str]) -> dict[str, str]:
     path = run.exp / "run.json"
     driver = os.environ.get("TIMBRE_DRIVER_PID", os.getppid())
     resolved = path.with_name(f".run.json.part.{socket.gethostname()}.{driver}.0")
-    run.save(resolved)
+    how = _how(chosen)
     fresh, again = ([], []) if cleaning else fresh_stages(run, stages, "force" in chosen.flags)
-    if len(fresh) < len(stages) and not cleaning:
+    stale = [] if cleaning else [stage for stage in stages if stage not in fresh]
+    if stale:
+        from .plan import refuse_launcher
+
+        refuse_launcher(stale, how, path)
+    writable(run)
+    run.save(resolved)
+    if stale:
         from .disk import Estimate
         from .plan import note
 
@@ -89,7 +97,7 @@ def _settings(run: Run, chosen: Chosen, stages: list[str]) -> dict[str, str]:
         "run": str(path),
         "resolved": str(resolved),
         "work": run.work,
-        **_how(chosen),
+        **how,
         "first": stages[0],
         "last": stages[-1],
         "fresh": " ".join(fresh),
@@ -113,11 +121,13 @@ def _how(chosen: Chosen) -> dict[str, str]:
 
 
 def _dry_run(run: Run, chosen: Chosen, stages: list[str]) -> None:
-    from .plan import refuse_full, refuse_unbuildable, rows, text
+    from .plan import refuse_full, refuse_launcher, refuse_unbuildable, rows, text
 
     refuse_unbuildable(run)
-    found = rows(run, stages, "force" in chosen.flags)
-    print(text(run, found, _how(chosen), run.exp / "run.json"), flush=True)
+    found, how = rows(run, stages, "force" in chosen.flags), _how(chosen)
+    print(text(run, found, how, run.exp / "run.json"), flush=True)
+    if stale := [row.stage for row in found if row.why]:
+        refuse_launcher(stale, how, run.exp / "run.json")
     if "ignore-disk" not in chosen.flags:
         refuse_full(run, found)
 
@@ -147,9 +157,12 @@ def main() -> None:
     run = resolve(root, chosen)
     stages = _chosen_stages(chosen, [*STAGES, *(stage for stage in MORE if stage in run.options)])
     if "status" in chosen.flags:
+        from .holder import at_work
         from .status import table
 
         print(table(run, stages))
+        for line in at_work(run):
+            print(line)
         return
     if "clean" not in chosen.values:
         refuse_unknown_tag(run, stages[0])

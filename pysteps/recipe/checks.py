@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,18 @@ def refuse_unknown_tag(run: Run, first: str) -> None:
         mend = f"{nearest(run.tag, known)} Say --tag NAME" if len(known) > 1 else f"--tag {known[0]}"
         said = f"no {wanted}/ here, and stage {first} begins with it; there are {', '.join(known)}"
         raise InputError(said, where=run.exp, mend=mend)
+
+
+def writable(run: Run) -> None:
+    """InputError where the work folder's run cannot be written."""
+    try:
+        run.exp.mkdir(parents=True, exist_ok=True)
+        if os.access(run.exp, os.W_OK):
+            return
+        why = "no permission, or a file system that can only be read"
+    except OSError as error:
+        why = str(error.strerror)
+    raise InputError(f"cannot be written: {why}", where=run.work, mend="name another folder with --work")
 
 
 def check_prepare(root: Path, name: str, where: Path) -> None:

@@ -139,27 +139,55 @@ def text(run: Run, found: list[Row], how: Mapping[str, str], path: Path) -> str:
 
 def commands(row: Row, how: Mapping[str, str], path: Path) -> list[str]:
     """The step's command and those that it would start, as its script says them."""
-    script = f"steps/{row.stage}.sh"
-    words = [script, "--run", str(path)]
-    for name in ("cmd", "nj", "ngpu", "nodes"):
-        words += [f"--{name}", how[name]]
+    words = _step(row.stage, how, path)
+    script = words[0]
     words += ["--force"] if how.get("force") else []
     words += ["--ignore-disk"] if how.get("ignore") else []
     scratch = f"TIMBRE_SCRATCH={shlex.quote(how['scratch'])} " if how.get("scratch") else ""
     if not Path(script).is_file():
         return [scratch + shlex.join(words)]
     waiting = how["nj"] if row.shards is None else str(row.shards)  # as wide as it may be
-    asked = subprocess.run(
-        ["bash", *words, "--dry-run", waiting], capture_output=True, text=True, check=False, encoding="utf-8"
-    )
-    if asked.returncode != 0:
-        raise InputError(asked.stderr.strip(), where=script)
-    said = asked.stdout.strip("\0").split("\0\0")
+    said = _said(words, waiting).strip("\0").split("\0\0")
     inner = [shlex.join(command.split("\0")) for command in said if command]
     need = KNOWN.get(row.stage, row.whole)
     if not how.get("ignore") and (need is None or free(path.parent) < 4 * need + SPARE):
         inner.insert(0, python("recipe.plan", str(path), row.stage))  # as steps/step.sh has it
     return [scratch + shlex.join(words), *(f"  {command}" for command in inner)]
+
+
+def _step(stage: str, how: Mapping[str, str], path: Path) -> list[str]:
+    words = [f"steps/{stage}.sh", "--run", str(path)]
+    for name in ("cmd", "nj", "ngpu", "nodes"):
+        words += [f"--{name}", how[name]]
+    return words
+
+
+def _said(step: list[str], waiting: str) -> str:
+    # The commands of a step, each with an empty word before it and NUL behind its words.
+    line = ["bash", *step, "--dry-run", waiting]
+    asked = subprocess.run(line, capture_output=True, text=True, check=False, encoding="utf-8")
+    if asked.returncode != 0:
+        raise InputError(asked.stderr.strip(), where=step[0])
+    return asked.stdout
+
+
+def refuse_launcher(stages: list[str], how: Mapping[str, str], path: Path) -> None:
+    """InputError where the launcher would refuse the jobs of ``stages``, with its words: before any begins.
+
+    Settings that cannot be, a program that is not there, and what Slurm or Kaldi's programs would not take.
+    """
+    site = how["cmd"] not in ("local", "slurm", "sge")
+    program = ["steps/cmd/foreign", how["cmd"]] if site else [f"steps/cmd/{how['cmd']}"]
+    if not Path(program[0]).is_file():
+        return
+    asked = [] if how["cmd"] in ("local", "sge") else stages  # there the settings alone are looked at
+    steps = [_step(stage, how, path) for stage in asked]
+    asks = "".join(_said(step, "1") for step in steps if Path(step[0]).is_file())
+    line = [*program, "--check"]
+    said = subprocess.run(line, input=asks, capture_output=True, text=True, check=False, encoding="utf-8")
+    if said.returncode != 0:
+        raise InputError(said.stderr.strip())
+    sys.stderr.write(said.stderr)
 
 
 def python(module: str, *words: str) -> str:

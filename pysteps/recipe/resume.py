@@ -7,8 +7,10 @@ are cut, so that another method (--diarize NAME) has the same windows.
 
 from __future__ import annotations
 
+import json
+import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,13 +38,22 @@ class Kept:
     def say(self, options: Mapping[str, Mapping[str, Any]], plain: Mapping[str, Mapping[str, Any]]) -> None:
         """One line on standard error: ``options`` that the recipe alone (``plain``) would have otherwise."""
         said = [
-            f"--{stage}.{key} {value}"
+            f"--{option} {shlex.quote(value if isinstance(value, str) else json.dumps(value))}"
             for stage in (*self.options, *(["diarize"] if self.cut else []))
-            for key, value in options.get(stage, {}).items()
-            if plain.get(stage, {}).get(key) != value
+            for option, value in _different(stage, options.get(stage, {}), plain.get(stage, {}))
         ]
         if said:
             print(f"taken over from {self.where}: {' '.join(said)}", file=sys.stderr)
+
+
+def _different(name: str, values: Mapping[str, Any], plain: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    # As the command line has it: an entry of a table is an option of its own.
+    for key, value in values.items():
+        other = plain.get(key)
+        if isinstance(value, Mapping) and isinstance(other, Mapping):
+            yield from _different(f"{name}.{key}", value, other)
+        elif value != other:
+            yield f"{name}.{key}", value
 
 
 def kept(path: Path, recipe: str, chosen: Chosen, known: Iterable[str]) -> Kept:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from contract import QueueError, Request
 from jobs import Events, ask, nap
-from sbatch import MEANINGFUL, options_of, write_script, write_whole
+from sbatch import MEANINGFUL, in_words, options_of, write_script, write_whole
 from sbatch import PRIVATE as PRIVATE
 from sbatch import SHARED as SHARED
 
@@ -117,13 +117,16 @@ class Queue:
             if not any(word in said.stderr for word in PASSING):
                 self.arrays.remove(array)
                 self._save()
-                raise QueueError(f"sbatch refused {self._request.name}: {said.stderr.strip()}")
+                asked = in_words(self._request, self._settings)
+                raise QueueError(f"sbatch refused {self._request.name}: {said.stderr.strip()}; {asked}")
             attempt += 1
             nap(self._events, min(attempt, 10))
             states = self._heard(deadline, f"sbatch cannot be reached: {said.stderr.strip()}")
             if states.keys() & array.open or array.exits():
                 break  # it was accepted after all; its name is enough
         self._save()
+        said_to_be = f"Slurm array {array.number or name}"
+        sys.stderr.write(f"{self._request.name}: {said_to_be}, {self._request.in_words(jobs)}\n")
 
     def _heard(self, deadline: float, otherwise: str) -> dict[Task, tuple[str, str]]:
         """``states`` as soon as Slurm answers; QueueError when it has not by then."""
@@ -148,8 +151,9 @@ class Queue:
         states = self._heard(time.monotonic() + OUTAGE, unknown)
         ids = ", ".join(sorted({array.number or array.name for array in self.arrays}))
         found = f"slurm: {self._request.name}: an earlier run's array {ids}"
+        avoid = "not to wait: scancel it, or ./run.sh --force, which begins anew"
         if states and record["mark"] == self._mark:
-            sys.stderr.write(f"{found} is queued: waiting for it\n")
+            sys.stderr.write(f"{found} is still queued or running: waiting for it ({avoid})\n")
             failures: dict[int, int] = {}
             for place, array in enumerate(self.arrays):  # a failed task counts where it was submitted last
                 later = {job for other in self.arrays[place + 1 :] for job in other.jobs}
@@ -158,7 +162,7 @@ class Queue:
                     failures[task.job] = failures.get(task.job, 0) + 1
             return failures
         if states:
-            sys.stderr.write(f"{found} is queued: cancelling it\n")
+            sys.stderr.write(f"{found} is still queued or running: cancelling it\n")
             if not self.cancel(patience=60.0):
                 raise QueueError(f"array {ids} does not leave the queue: see squeue --me")
         self.forget()

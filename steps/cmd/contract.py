@@ -67,6 +67,12 @@ class Request(NamedTuple):
             base = re.sub(r"[._-]?" + re.escape(self.variable), "", base)
         return base.removesuffix(".log").strip("._-") or "job"
 
+    def in_words(self, jobs: list[int]) -> str:
+        """`64 jobs, log exp/m/log/vad.*.log`"""
+        several = self.variable and len(jobs) > 1
+        log = self.log.replace(self.variable or "", "*") if several else self.log_of(jobs[0])
+        return f"{len(jobs)} job{'s' * (len(jobs) > 1)}, log {log}"
+
     @property
     def gigabytes(self) -> float | None:
         """Memory asked for one job."""

@@ -120,6 +120,10 @@ class Fan:
         """Whether another try would end the same, or is not wanted."""
         return said == "CANCELLED"
 
+    def notice(self, states: States) -> list[str]:
+        """What somebody should know about tasks that wait, each said once."""
+        return []
+
     def explain(self, task: Task, said: str) -> str:
         """What else to say of a job that is given up."""
         return ""
@@ -148,7 +152,7 @@ def lead(begin: Callable[[], None], fan: Fan, events: Events, longest: float) ->
         return follow(fan, events, longest)
     except Stopped:
         give_back(fan.queue)
-        sys.stderr.write(f"{name}: cancelled; {len(fan.done)} jobs were done\n")
+        sys.stderr.write(f"{name}: cancelled; {len(fan.done)} jobs were done; start again and it goes on\n")
         return 128 + (events.signal or signal.SIGTERM)
     except (QueueError, OSError) as error:
         sys.stderr.write(f"{fan.queue.launcher}: {error}\n")
@@ -184,6 +188,9 @@ def follow(fan: Fan, events: Events, longest: float) -> int:
             states = queue.states()
             turn += 1
             next_look = time.monotonic() + pause(turn, longest)
+            for words in fan.notice(states or {}):
+                progress.clear()
+                sys.stderr.write(words + "\n")
         ended = fan.give_up(fan.look(states if asked else None))
         if ended:
             progress.clear()
@@ -213,6 +220,12 @@ def running_logs(request: Request, states: States | None) -> list[str]:
 def report(fan: Fan, task: Task, code: int, said: str) -> None:
     """Say which job failed and why."""
     launcher = fan.queue.launcher
+    if said == "CANCELLED":  # nothing is wrong with the job: the end of its log would look like it
+        by = "CANCELLED: qdel" if launcher == "sge" else "CANCELLED: scancel"
+        which = f"job {task.job} of {fan.request.jobs[-1]}, {launcher} job {fan.queue.number_of(task)},"
+        words = f"{which} was cancelled by somebody ({by}); start again and it goes on"
+        sys.stderr.write(f"{launcher}: {fan.request.name}: {words}. Log: {fan.request.log_of(task.job)}\n")
+        return
     why = f"{launcher} job {fan.queue.number_of(task)}: {in_words(code)}" + (f" ({said})" if said else "")
     why += fan.explain(task, said)
     tries = fan.failures.get(task.job, 0)

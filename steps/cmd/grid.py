@@ -20,7 +20,7 @@ from arrays import Array, Task
 from contract import QueueError, Refused, Request, at_once, kind_of
 from follow import States
 from jobs import Events, ask, nap
-from sbatch import task_command, task_spec, write_whole
+from sbatch import check_names, task_command, task_spec, write_whole
 
 PASSING = ("commlib", "gdi", "qmaster", "timed out", "Connection refused")  # the master is away for a while
 OUTAGE = 300.0  # seconds that the master may be away
@@ -31,7 +31,7 @@ NUMBERS = ("retries", "max_jobs_run", "poll", "grace")
 GENERAL = (*NUMBERS, "shell", "threads", "mem", "io.jobs", "gpu.gpus")
 
 
-def check(settings: dict[str, str]) -> None:
+def check(settings: dict[str, str], name: str = "") -> None:
     """Refused if a key of the settings is unknown or its value cannot be."""
     known = {*GENERAL, *(f"{kind}.{key}" for kind in KINDS for key in OF_A_KIND)}
     for key, value in settings.items():
@@ -40,6 +40,7 @@ def check(settings: dict[str, str]) -> None:
         pattern = r"[1-9]\d*" if key == "max_jobs_run" else r"\d+(\.\d+)?"
         if key in NUMBERS and not re.fullmatch(pattern, value):
             raise Refused(f"sge.yaml: {key} cannot be {value!r}")
+        check_names("sge.yaml", key, value, name)
 
 
 class Grid:
@@ -67,6 +68,8 @@ class Grid:
             if said.returncode == 0:
                 numbers = re.findall(r"^(\d+)", said.stdout, re.MULTILINE)  # a site's checker may talk, too
                 array.number = numbers[-1] if numbers else None
+                about = f"Grid Engine array {array.number or name}, {self._request.in_words(jobs)}"
+                sys.stderr.write(f"{self._request.name}: {about}\n")
                 return
             if not any(word in said.stderr for word in PASSING):
                 self.arrays.remove(array)

@@ -21,14 +21,22 @@ SHARED = (*MEANINGFUL, "PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LC_ALL", "PYTHO
 PREFIXES = ("TIMBRE_", "NCCL_", "GLOO_", "TORCH_")
 # What belongs to this machine alone.
 PRIVATE = ("TIMBRE_LOCK_FD", "TIMBRE_DRIVER_PID", "TIMBRE_SHOW", "TIMBRE_LAUNCH")
+CONF = "conf/cluster/slurm.yaml"
+OWN = {"nodes": "--nodes", "gpu": "--ngpu"}  # what ./run.sh calls these
 KINDS = ("cpu", "io", "gpu")
 OF_A_KIND = ("partition", "account", "qos", "constraint", "time", "mem", "threads", "extra")
 GENERAL = ("retries", "max_jobs_run", "poll", "grace", "enforce_mem", "io.jobs", "gpu.gres")
 NUMBERS = ("retries", "max_jobs_run", "poll", "grace")
+# What the steps call their fan-outs: their logs' names.
+FAN_OUTS = ("prepare", "audio", "vad", "augment", "features", "egs", "train", "extract", "backend", "score")
+FAN_OUTS += ("diarize", "report")
 
 
-def check(settings: dict[str, str]) -> None:
-    """Refused if a key of the settings is unknown or its value cannot be."""
+def check(settings: dict[str, str], name: str = "") -> None:
+    """Refused if a key of the settings is unknown or its value cannot be.
+
+    ``name``: of the fan-out that asks, if it may be none of the steps'.
+    """
     known = {*GENERAL, *(f"{kind}.{key}" for kind in KINDS for key in OF_A_KIND)}
     for key, value in settings.items():
         if key not in known and not key.startswith("mem."):
@@ -39,6 +47,15 @@ def check(settings: dict[str, str]) -> None:
         pattern = r"[1-9]\d*" if key == "max_jobs_run" else pattern
         if not re.fullmatch(pattern, value):
             raise Refused(f"slurm.yaml: {key} cannot be {value!r}")
+        check_names("slurm.yaml", key, value, name)
+
+
+def check_names(where: str, key: str, value: str, name: str = "") -> None:
+    """Refused if a line of ``mem:`` or ``io.jobs`` names what is no fan-out."""
+    said = [key.removeprefix("mem.")] if key.startswith("mem.") else value.split() if key == "io.jobs" else []
+    for word in said:
+        if word not in (*FAN_OUTS, name):
+            raise Refused(f"{where}: {key}: there is no fan-out {word}; known: {' '.join(FAN_OUTS)}")
 
 
 def megabytes(request: Request, settings: dict[str, str]) -> int | None:
@@ -57,13 +74,18 @@ def threads(request: Request, settings: dict[str, str]) -> int:
 
 def options_of(request: Request, settings: dict[str, str], name: str, folder: str, tasks: int) -> list[str]:
     """sbatch's options for an array of ``tasks`` tasks called ``name`` whose files lie in ``folder``."""
-    kind, nodes = kind_of(request, settings), request.number("nodes", 1)
     width = at_once(request, settings)
     # A task that Slurm puts back (preemption, a dead node, scontrol requeue) stays the same task.
     options = ["--parsable", "--requeue", f"--job-name={name}", f"--chdir={os.getcwd()}"]
     options += [f"--array=0-{tasks - 1}" + (f"%{width}" if width else "")]
     options += [f"--output={folder.replace('%', '%%')}/%a.out"]
-    options += [f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
+    return options + asked_for(request, settings)
+
+
+def asked_for(request: Request, settings: dict[str, str]) -> list[str]:
+    """sbatch's options for what a task needs: nodes, cores, memory, GPUs, and what the site adds."""
+    kind, nodes = kind_of(request, settings), request.number("nodes", 1)
+    options = [f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
     options += [f"--cpus-per-task={threads(request, settings)}"]
     if memory := megabytes(request, settings):
         options += [f"--mem={memory}M"]
@@ -73,6 +95,15 @@ def options_of(request: Request, settings: dict[str, str], name: str, folder: st
         value = request.options.get(key) or settings.get(f"{kind}.{key}")
         options += [f"--{key}={value}"] if value else []
     return options + shlex.split(settings.get(f"{kind}.extra", ""))
+
+
+def in_words(request: Request, settings: dict[str, str]) -> str:
+    """What was asked, and where that stands: behind the words of a Slurm that refuses."""
+    asked, conf = shlex.join(asked_for(request, settings)), request.options.get("conf", CONF)
+    kind = kind_of(request, settings)
+    own = " or ".join(word for name, word in OWN.items() if name in request.options)
+    own = f", or give ./run.sh another {own}" if own else ""
+    return f"asked for: {asked}; to change it, edit {conf}, section {kind}: (memory: mem:){own}"
 
 
 def write_script(request: Request, settings: dict[str, str], folder: str, jobs: list[int]) -> str:

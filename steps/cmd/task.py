@@ -70,7 +70,11 @@ def name_of_task() -> str:
     """What the scheduler calls this task."""
     here = os.environ
     if "SLURM_JOB_ID" in here:
-        return f"Slurm job {here['SLURM_JOB_ID']}"
+        number = here["SLURM_JOB_ID"]
+        if "SLURM_ARRAY_JOB_ID" not in here:
+            return f"Slurm job {number}"
+        # What squeue and the launcher say, and what Slurm's own log files say.
+        return f"Slurm job {here['SLURM_ARRAY_JOB_ID']}_{here.get('SLURM_ARRAY_TASK_ID', '?')} ({number})"
     return f"Grid Engine job {here.get('JOB_ID', '?')}.{here.get('SGE_TASK_ID', '?')}"
 
 
