@@ -19,7 +19,7 @@ from ..formats.errors import InputError
 from ..formats.tables import read_table
 from .columns import Block, Column, Names, read_blocks
 from .evaluate import dropped_trials
-from .mismatch import is_labels, refuse_list
+from .mismatch import check_values, is_labels
 from .trials import Trials
 
 Floats = NDArray[np.float64]
@@ -141,13 +141,7 @@ def read_scored(path: str | Path) -> tuple[Trials, Floats]:
         for place, (side, code) in enumerate(zip(sides, codes, strict=True)):
             code.add(side.codes(block, column + place, add=True))
     values, enrol, test = scores.whole(), codes[0].whole(), codes[1].whole()
-    if not len(values):
-        raise InputError("no scores", where=path)
-    if listed:
-        refuse_list(path)
-    if np.isnan(values).any():
-        line = int(np.flatnonzero(np.isnan(values))[0]) + 1
-        raise InputError("a score that is not a number", where=path, line=line)
+    check_values(values, path, listed)
     trials = Trials(sides[0].names, sides[1].names, enrol, test, np.zeros(len(values), bool), str(path))
     _refuse_twice(trials)
     return trials, values

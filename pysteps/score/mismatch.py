@@ -23,8 +23,18 @@ def is_labels(block: Block) -> bool:
     return bool((block.equals(0, b"1") | block.equals(0, b"0")).all())
 
 
-def refuse_list(path: str | Path) -> NoReturn:
-    """InputError: the scores of ``path`` are the labels of a list of trials."""
+def check_values(values: NDArray[np.float64], path: str | Path, listed: bool) -> None:
+    """InputError for no scores, for one that is no number, and where all are a list's labels (``listed``)."""
+    if not len(values):
+        raise InputError("no scores", where=path)
+    if listed:
+        _refuse_list(path)
+    bad = np.flatnonzero(np.isnan(values))
+    if len(bad):
+        raise InputError("a score that is not a number", where=path, line=int(bad[0]) + 1)
+
+
+def _refuse_list(path: str | Path) -> NoReturn:
     said = "nothing but 1 and 0 in front: a list of trials where scores should stand"
     mend = "name the scores of its trials; hard decisions can be given as enrol test 1 and enrol test 0"
     raise InputError(said, where=path, mend=mend)

@@ -14,7 +14,7 @@ from ..formats.errors import InputError
 from .columns import Block, Column, Names, read_blocks
 from .contrary import keys_of, refuse_contrary
 from .digits import score_lines
-from .mismatch import is_labels, refuse_list, refuse_others
+from .mismatch import check_values, is_labels, refuse_others
 
 Ints = NDArray[np.int32]
 _LINES = 1 << 14  # written at a time
@@ -160,13 +160,7 @@ def read_scores(path: str | Path, trials: Trials) -> NDArray[np.float64]:
             unknown[done + row] = f"{block.word(row, column)} {block.word(row, column + 1)}"
         done += len(block)
     values = scores.whole()
-    if not done:
-        raise InputError("no scores", where=path)
-    if listed:
-        refuse_list(path)
-    if np.isnan(values).any():
-        line = int(np.flatnonzero(np.isnan(values))[0]) + 1
-        raise InputError("a score that is not a number", where=path, line=line)
+    check_values(values, path, listed)
     if not keys and done == len(trials):
         return values
     given = [keys.pop().whole() if keys else keys_of(trials, trials.enrol[:done], trials.test[:done])]
