@@ -84,7 +84,7 @@ from pysteps.audio.convert import Converter, Recordings
 from pysteps.audio.options import AudioOptions
 from pysteps.formats import arks
 def peak():
-    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024  # not the parent's, as ru_maxrss
+    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024  # of its own
 before = peak()
 options = AudioOptions(**eval(sys.argv[3]))
 with Converter(options) as converter, arks.writing(sys.argv[2]) as writer:

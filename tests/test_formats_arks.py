@@ -294,7 +294,7 @@ matrix = np.zeros((270_000, 80), np.float32)
 matrix[:] = np.arange(80, dtype=np.float32)
 matrix[::3] += 1
 def peak():
-    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024  # not the parent's, as ru_maxrss
+    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024  # of its own
 before = peak()
 with arks.writing(sys.argv[1]) as writer:
     writer.array("utt", matrix, int(sys.argv[2]))
