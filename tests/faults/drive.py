@@ -217,7 +217,7 @@ def kill(spec: Spec, work: Path, log: Path, whole: dict[str, str], seconds: floa
             os.kill(child, signal.SIGKILL)
         landed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
         verdict.landed += landed
-        seconds *= 1.0 if landed else 0.6  # it ended before: the first run, by which they are timed, was slower
+        seconds *= 1.0 if landed else 0.6  # it had ended: the first run took longer
         wait_for(child)
         verdict.partial += partial(work, whole)
         sweep(work)
