@@ -334,14 +334,18 @@ def test_a_matroska_whose_length_leads_beyond_every_file_is_refused(tmp_path: Pa
         read_audio(path)
 
 
-def test_a_stream_that_turns_up_in_the_middle_of_a_ts_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_ts_with_a_hole_is_refused(tmp_path: Path, lost: bool) -> None:
     path = encoded(tmp_path / "a.ts", noise(RATE), RATE, "mpegts", "aac")
     content = bytearray(path.read_bytes())
     packet = 14 * 188
     assert content[packet] == 0x47
-    content[packet + 2] = 1  # the low byte of its stream's number
+    if lost:
+        del content[packet : packet + 188]
+    else:
+        content[packet + 2] = 1  # the low byte of its stream's number: another stream turns up
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.ts: damaged: a stream turns up"):
+    with pytest.raises(InputError, match=r"a\.ts: damaged: samples are missing at 0\.\d\d s"):
         read_audio(path)
 
 

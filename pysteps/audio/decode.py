@@ -165,9 +165,15 @@ class AvSource(Source):
         return round(frame.pts * frame.time_base * self.rate)
 
     def _decoded(self, container: InputContainer, stream: Any) -> Iterator[Any]:
+        due = None
         for packet in container.demux(stream):
             if packet.is_corrupt:
                 raise self.error("truncated or damaged")
+            if self._name == "mpegts" and packet.pts is not None:  # what is lost of one leaves no other trace
+                if due is not None and packet.pts - due > packet.duration / 2:
+                    at = float((due - (stream.start_time or 0)) * stream.time_base)
+                    raise self.error(f"damaged: samples are missing at {at:.2f} s")
+                due = packet.pts + packet.duration
             for frame in packet.decode():
                 if frame.sample_rate != self.rate or frame.layout.nb_channels != self.channels:
                     raise self.error("changes its sample rate or its channels on the way")
