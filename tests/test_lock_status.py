@@ -65,6 +65,14 @@ def test_arrays_of_both_schedulers_are_named(run: Run) -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["", "{", "{}", '{"arrays": [[1]]}', '{"arrays": 7}', "[]"])
+def test_a_damaged_record_is_no_line(run: Run, text: str) -> None:
+    record = run.exp / "log" / ".slurm" / "vad.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(text)
+    assert at_work(run) == []
+
+
 def test_a_work_folder_that_cannot_be_is_named_with_its_option(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a b").write_text("a file")
     with pytest.raises(InputError, match=r"a b: cannot be written: .*--work"):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..formats.errors import InputError
+from ..formats.pairs import contrary
 from ..formats.rng import generator
 from ..formats.tables import read_words
 from .backend import Backend
@@ -49,9 +50,7 @@ def dev_trials(lists: Iterable[Path], sides: Sides, seed: int = 0) -> tuple[Pair
 
 
 def _refuse_contrary(pairs: Pairs, is_target: Truth, names: Sequence[str], paths: Sequence[Path]) -> None:
-    # Pairs as numbers, with the truth as their last bit: one pair of both kinds lies side by side.
-    numbers = np.sort(2 * (pairs[:, 0] * len(names) + pairs[:, 1]) + is_target)
-    both = numbers[1:][(numbers[1:] ^ numbers[:-1]) == 1] // 2
+    both = contrary(pairs[:, 0] * len(names) + pairs[:, 1], is_target)
     if len(both):
         one, two = (names[int(row)] for row in divmod(both[0], len(names)))
         said = f"{one} {two} is listed as target and as nontarget"

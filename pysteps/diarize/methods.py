@@ -28,7 +28,7 @@ def methods(run: Run) -> tuple[dict[str, Figures], dict[str, str]]:
     left_out = {}
     for path in sorted(room.glob("*/results.json")):
         name = path.parent.name
-        why = out_of_date(path.parent) if name != now else None
+        why = out_of_date(run, path.parent) if name != now else None
         if why is not None:
             left_out[name] = why
         elif name != now:
@@ -36,12 +36,12 @@ def methods(run: Run) -> tuple[dict[str, Figures], dict[str, str]]:
     return found, left_out
 
 
-def out_of_date(method: Path) -> str | None:
+def out_of_date(run: Run, method: Path) -> str | None:
     """Why the figures in exp/TAG/diarize/CONF no longer hold, or None."""
     results = read_json(method / "results.json", "the results of a method", "redo stage diarize")
-    heard = ".reference" if results.get("speech") == "reference" else ""
     for name in results["sets"]:
-        why = changed(method.parent / f"{name}{heard}" / f".{xvectors.NAME}.done.json")
+        windows = run.windows(name, results.get("speech", "vad"))  # those that it was made of
+        why = changed(windows / f".{xvectors.NAME}.done.json")
         why = why or changed(method / name / ".turns.done.json")
         if why is not None:
             return why
@@ -94,7 +94,7 @@ def _said(run: Run, found: Mapping[str, Figures]) -> Iterator[str]:
         yield sentence if len(of) == len(found) else f"{', '.join(of)}: {sentence}"
     for method, one in found.items():
         yield from (f"{method}: {said}" if len(found) > 1 else said for said in _threshold(run, one))
-    old = out_of_date(method_of(run))
+    old = out_of_date(run, method_of(run))
     if old is not None:
         yield f"{run.names[NAME]}: out of date ({old}): run stage diarize again"
     for method, one in found.items():

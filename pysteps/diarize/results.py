@@ -13,7 +13,7 @@ from .intervals import with_intervals
 from .judge import available, judge
 from .turns import read_rttm, read_uem
 from .vectors import EXTRA
-from .xvectors import NAME, folder_of, method_of, options_of
+from .xvectors import NAME, method_of, options_of
 
 
 def results(run: Run) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def results(run: Run) -> dict[str, Any]:
 
 
 def _set(run: Run, name: str) -> dict[str, Any]:
-    folder = folder_of(run, name)
+    folder = run.windows(name)
     found: dict[str, Any] = {
         "role": "development" if name == run.diarize_dev_set else "evaluation",
         "recordings": len(run.set(name).utt2spk()),

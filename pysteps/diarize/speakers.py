@@ -18,7 +18,7 @@ from .options import CUTTING, JUDGING, DiarizeOptions
 from .results import results
 from .turns import write_rttm
 from .work import Inputs, diarize, read_numbers, tune
-from .xvectors import folder_of, method_of, options_of
+from .xvectors import method_of, options_of
 
 NAME = "diarize"
 VERSION = 2  # equal windows are one speaker; results.json says whose speech was cut into windows
@@ -52,7 +52,7 @@ def _clustering(run: Run) -> dict[str, Any]:
 def _sources(run: Run, name: str) -> tuple[Path, ...]:
     # What clustering the set reads: its windows, and what is done to x-vectors.
     options = options_of(run)
-    back, folder = backend_folder(run, options.backend), folder_of(run, name)
+    back, folder = backend_folder(run, options.backend), run.windows(name)
     needed = [back / "chain.json", *([back / "plda"] if options.needs_plda else [])]
     numbers = [run.data / name / "reco2num_spk"] if options.given_numbers else []
     return (folder / "segments", folder / "xvector.scp", *needed, *numbers)
@@ -60,7 +60,7 @@ def _sources(run: Run, name: str) -> tuple[Path, ...]:
 
 def _stamps(run: Run, name: str) -> tuple[Path, ...]:
     back = backend_folder(run, options_of(run).backend)
-    return (folder_of(run, name) / f".{xvectors.NAME}.done.json", back / ".backend.done.json")
+    return (run.windows(name) / f".{xvectors.NAME}.done.json", back / ".backend.done.json")
 
 
 def _threshold_unit(run: Run) -> Unit:
@@ -139,7 +139,7 @@ def do(run: Run, unit: Unit) -> None:
 
 
 def _inputs(run: Run, name: str, options: DiarizeOptions) -> Inputs:
-    folder, back = folder_of(run, name), backend_folder(run, options.backend)
+    folder, back = run.windows(name), backend_folder(run, options.backend)
     plda = str(back / "plda") if options.needs_plda else None
     return Inputs.load(str(folder / "xvector.scp"), str(folder / "segments"), str(back), plda, options)
 

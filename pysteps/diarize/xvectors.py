@@ -28,11 +28,6 @@ def method_of(run: Run) -> Path:
     return run.exp / NAME / run.names[NAME]
 
 
-def folder_of(run: Run, name: str) -> Path:
-    """exp/TAG/diarize/SET, beside it SET.reference where the truth says where speech is."""
-    return run.exp / NAME / (f"{name}.reference" if options_of(run).speech == "reference" else name)
-
-
 def options_of(run: Run) -> DiarizeOptions:
     """The run's options of diarization."""
     return DiarizeOptions(**run.options[NAME])
@@ -44,7 +39,7 @@ def units(run: Run) -> list[Unit]:
     chosen = {key: value for key, value in run.deciding(NAME).items() if key in CUTTING}
     chosen |= {key: run.options["extract"][key] for key in ("batch_size", "max_frames")}
     for name in run.conversation_sets:
-        features, vad, folder = run.of("features", name), run.of("vad", name), folder_of(run, name)
+        features, vad, folder = run.of("features", name), run.of("vad", name), run.windows(name)
         model, truth = run.exp / "model", run.data / name / "rttm"
         cut_by_truth = chosen["speech"] == "reference" and truth.is_file()  # else ``items`` says what to do
         found.append(

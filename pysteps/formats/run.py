@@ -112,6 +112,14 @@ class Run:
         room = "feats" if stage == "features" else stage
         return self.data / name / room / self.names[stage]
 
+    def windows(self, name: str, speech: str = "") -> Path:
+        """exp/TAG/diarize/SET, stage diarize's windows; SET.reference where the truth says where speech is.
+
+        ``speech``: vad or reference (the run's).
+        """
+        heard = speech or self.options["diarize"].get("speech", "vad")
+        return self.exp / "diarize" / (f"{name}.reference" if heard == "reference" else name)
+
     def audio_scp(self, name: str) -> Path:
         """The table that audio is read from: stage audio's, or a copy's own beside its ``augment`` table."""
         return self.data / name / "wav.scp" if name in self.copies else self.of("audio", name) / "wav.scp"

@@ -6,10 +6,20 @@ import json
 import socket
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from ..formats.run import Run
 
 STALE = 75.0  # seconds without a word from a lease's holder (steps/lease.py)
+
+
+class Array(NamedTuple):
+    """An entry of the record that steps/cmd/arrays.py keeps."""
+
+    name: str
+    folder: str
+    jobs: list[int]
+    number: str | None
 
 
 def at_work(run: Run) -> list[str]:
@@ -36,12 +46,13 @@ def _slurm(folder: Path) -> list[str]:
     lines = []
     for record in sorted(folder.glob("*.json")):
         try:
-            arrays = json.loads(record.read_text("utf-8"))["arrays"]
-        except (OSError, ValueError, KeyError):  # it has just ended
+            arrays = [Array(*entry) for entry in json.loads(record.read_text("utf-8"))["arrays"]]
+        except (OSError, ValueError, KeyError, TypeError):  # it has just ended, or is damaged
             continue
-        for name, _, jobs, number in arrays:
-            count = f"{len(jobs)} job{'s' * (len(jobs) > 1)}"
-            lines.append(f"  {record.stem}: Slurm array {number or name}, {count} (see squeue --me)")
+        for array in arrays:
+            count = f"{len(array.jobs)} job{'s' * (len(array.jobs) > 1)}"
+            said = f"Slurm array {array.number or array.name}, {count} (see squeue --me)"
+            lines.append(f"  {record.stem}: {said}")
     return lines
 
 

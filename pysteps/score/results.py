@@ -75,10 +75,9 @@ def diarization_file(run: Run) -> Path | None:
         return None
     room, stamp = run.exp / _DIARIZE, f".{_DIARIZE}.done.json"
     method = room / run.names[_DIARIZE]
-    heard = ".reference" if run.options[_DIARIZE].get("speech") == "reference" else ""  # whose speech was cut
     stamps = [method / stamp]
     for name in run.conversation_sets:
-        stamps += [room / f"{name}{heard}" / stamp, method / name / ".turns.done.json"]
+        stamps += [run.windows(name) / stamp, method / name / ".turns.done.json"]
     found = method / "results.json"
     return found if found.is_file() and all(changed(stamp) is None for stamp in stamps) else None
 
