@@ -188,6 +188,14 @@ def test_empty_chain_is_the_identity(x):
     assert fit("", x, NAMES).apply(x).tolist() == x.tolist()
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_an_empty_chain_gives_its_caller_a_float64_copy(x, kind):
+    given = x.astype(kind)
+    found = Chain([]).apply(given)
+    assert found.dtype == np.float64 and not np.shares_memory(found, given)
+    np.testing.assert_array_equal(found, given)
+
+
 def test_vectors_of_another_size_are_refused(x):
     for chain in ("center", "lda 2"):
         with pytest.raises(InputError, match="vectors of 5 dimensions"):

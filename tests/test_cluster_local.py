@@ -138,6 +138,21 @@ def test_a_command_that_does_not_exist_is_named(launcher: str, work: Path) -> No
     assert "cannot run no-such-program: No such file or directory" in done.stderr
 
 
+@LINUX
+def test_a_full_disk_names_the_log(launcher: str, work: Path) -> None:
+    done = call(launcher, "/dev/full", "true")
+    assert done.returncode == 1
+    assert done.stderr == "local: [Errno 28] No space left on device: '/dev/full'\n"
+
+
+@LINUX
+def test_a_log_that_cannot_be_finished_is_named(launcher: str, work: Path) -> None:
+    small = ["bash", "-c", 'ulimit -f 1 && exec "$@"', "small"]  # files of 1 KiB at most
+    done = call(*small, launcher, work / "one.log", "head", "-c", "5000", "/dev/zero")
+    assert done.returncode == 1
+    assert done.stderr == f"local: [Errno 27] File too large: '{work / 'one.log'}'\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

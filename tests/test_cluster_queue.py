@@ -307,8 +307,9 @@ def test_a_preempted_task_is_tried_again_twenty_times_and_then_as_often_as_other
     assert len(fan.queue.submitted) == 21
 
 
-def test_a_lost_node_costs_no_try(fan: SimpleNamespace) -> None:
-    fan.queue.said = "NODE_FAIL"
+@pytest.mark.parametrize("said", ["NODE_FAIL", "BOOT_FAIL"])
+def test_a_lost_node_costs_no_try(fan: SimpleNamespace, said: str) -> None:
+    fan.queue.said = said
     assert fan.fan.give_up([(fan.task, 137)]) is None and fan.fan.failures == {}
     fan.queue.said = "TIMEOUT"
     assert fan.fan.give_up([(fan.task, 137)]) is None and fan.fan.failures == {1: 1}

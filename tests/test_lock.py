@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
@@ -220,6 +218,18 @@ def test_of_six_hosts_one_takes_over(work: Path) -> None:
         assert [path.name for path in work.iterdir()] == [".lease"]
 
 
+def test_a_lease_that_a_failing_disk_refuses_is_not_there(
+    tmp_path: Path, lease: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        lease.create(str(tmp_path / ".lease"), "host1 1 - 0")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_lease_that_cannot_be_seen_for_a_moment_ends_nothing(work: Path, started: list[Start]) -> None:
     first = start(work, 30, started, TIMBRE_LEASE_SECONDS="0.2")
     lease = work / ".lease"
@@ -323,28 +333,3 @@ def test_a_child_of_a_script_that_ignores_ctrl_c_ignores_it_too(work: Path) -> N
         ["bash", "-c", 'trap "" INT; "$@"', "x", *line], capture_output=True, text=True
     ).stdout
     assert int(heard, 16) & 2 == 0 and int(deaf, 16) & 2 == 2
-
-
-STAND_IN = """#!/bin/bash
-case "$*" in
-  "-m pysteps.recipe") printf '%s\\n' "$SETTINGS" >&3 ;;
-  "-m pysteps.recipe.clean"*) printf '%s|' "${@:3}" >"$SAID" ;;
-  *) exec "$REAL" "$@" ;;
-esac
-"""
-
-
-def test_run_sh_restores_products_whose_names_have_blanks(work: Path) -> None:
-    """run.sh itself, with a Python that only says what is to be restored."""
-    run = work / "exp" / "t" / "run.json"
-    run.parent.mkdir(parents=True)
-    (work / "resolved").touch()
-    (work / "python").write_text(STAND_IN)
-    (work / "python").chmod(0o755)
-    settings = {"run": run, "resolved": work / "resolved", "work": work, "cmd": "local", "fresh": "prepare"}
-    settings |= {"first": "prepare", "last": "prepare", "restore": "audio:train\negs:two words_fbank"}
-    told = {"SETTINGS": "\n".join(f"{name}={shlex.quote(str(value))}" for name, value in settings.items())}
-    told |= {"SAID": str(work / "said"), "REAL": sys.executable, "PYTHON": str(work / "python")}
-    environment = {**os.environ, **told, "XDG_CACHE_HOME": str(work / "cache")}
-    subprocess.run([str(REPO / "run.sh")], env=environment, check=True, timeout=60)
-    assert (work / "said").read_text() == f"{run}|--restore|audio:train|egs:two words_fbank|"

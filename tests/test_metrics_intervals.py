@@ -65,6 +65,16 @@ def test_chunks_do_not_change_the_figures(monkeypatch):
     assert whole.min_dcf[0.01].tobytes() == pieces.min_dcf[0.01].tobytes()
 
 
+def test_sums_in_pieces_do_not_change_the_figures(monkeypatch):
+    trials = _trials(9)
+    keys = {"p_targets": (0.05,), "replicates": 30, "likelihood_ratios": True}
+    whole = replicate(*trials, **keys)
+    monkeypatch.setattr("pysteps.metrics.intervals._TRIALS", 7)  # 300 trials: the last piece is smaller
+    pieces = replicate(*trials, **keys)
+    np.testing.assert_array_equal(whole.act_dcf[0.05], pieces.act_dcf[0.05])  # counts
+    np.testing.assert_allclose(whole.cllr, pieces.cllr, rtol=1e-12)  # sums in another order
+
+
 def test_order_of_trials_and_codes_of_speakers_do_not_matter():
     scores, label, a, b = _trials(2)
     turned = replicate(scores[::-1], label[::-1], 10 * a[::-1] + 5, 10 * b[::-1] + 5, replicates=30)

@@ -42,6 +42,15 @@ def test_another_diarization_forgets_no_option_of_the_stages_before(
     assert "run.json: " in said and "--models.channels 32" in said and "clustering" not in said
 
 
+def test_the_width_of_the_features_is_not_said_to_be_taken_over_for_the_network(
+    repo: Path, first: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    resumed(repo, *first, "--stage", "diarize")
+    said = capsys.readouterr().err
+    assert "--features.num_mel_bins 40" in said and "--models.channels 32" in said
+    assert "feature_dim" not in said, "no option: it follows from the features"
+
+
 def test_another_diarization_has_the_same_windows(
     repo: Path, first: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -176,7 +176,7 @@ def tail(path: str, start: int = 0, lines: int = TAIL_LINES) -> list[str]:
         with open(path, "rb") as handle:
             end = handle.seek(0, os.SEEK_END)
             handle.seek(max(start, end - 200 * lines))
-            text = handle.read().decode("utf-8", "replace")
+            text = handle.read(200 * lines).decode("utf-8", "replace")  # a log may be a device without end
     except OSError:
         return []
     states = (line.rstrip("\r").rpartition("\r")[2] for line in text.rstrip().split("\n"))
