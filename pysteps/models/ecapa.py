@@ -2,7 +2,8 @@
 
 The pooling of the same paper is in ``pooling.py``, the last two boxes of the figure in ``model.py``.
 Convolutions keep the length, with zeros before the first and after the last frame of the utterance
-(which is alone on its time axis).
+(which is alone on its time axis). A block sees the one before it, as in SpeechBrain and WeSpeaker; section
+3.3 of the paper adds up the outputs of all before it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .architectures import EcapaOptions
 from .layers import FrameConv, FrameLayer
-from .options import ModelOptions
 
 
 class Res2Layer(nn.Module):
@@ -55,7 +56,7 @@ class SqueezeExcitation(nn.Module):
 class SERes2Block(nn.Sequential):
     """Figure 1: 1x1 convolution, Res2 dilated convolution, 1x1 convolution, SE; a skip around all."""
 
-    def __init__(self, options: ModelOptions, kernel: int, dilation: int) -> None:
+    def __init__(self, options: EcapaOptions, kernel: int, dilation: int) -> None:
         width = options.channels
         super().__init__(
             FrameLayer(width, width),
@@ -75,14 +76,14 @@ class EcapaEncoder(nn.Module):
     one side or both of every frame.
     """
 
-    trim = 0
+    trim, stride = 0, 1
     min_frames = 9
 
-    def __init__(self, options: ModelOptions) -> None:
+    def __init__(self, options: EcapaOptions, feature_dim: int) -> None:
         super().__init__()
         width = options.channels
         self.out_channels = options.frame_channels
-        self.first = FrameLayer(options.feature_dim, width, kernel=5, padding=2)
+        self.first = FrameLayer(feature_dim, width, kernel=5, padding=2)
         self.blocks = nn.ModuleList(SERes2Block(options, kernel=3, dilation=d) for d in (2, 3, 4))
         # The figure's one convolution without batch normalisation.
         self.aggregate = nn.Sequential(FrameConv(3 * width, options.frame_channels), nn.ReLU())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,22 @@ import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..formats.atomic import replacing
 from ..formats.errors import InputError
-from .ecapa import EcapaEncoder
+from .architectures import ENCODERS, POOLINGS, Kind
 from .options import ModelOptions
-from .pooling import AttentiveStatisticsPooling, StatisticsPooling
-from .registry import Registry
-from .tdnn import TdnnEncoder
-
-# An encoder takes ModelOptions and has out_channels, trim and min_frames.
-ENCODERS: Registry[type[nn.Module]] = Registry("encoder", {"ecapa": EcapaEncoder, "tdnn": TdnnEncoder})
-# A pooling takes (channels, ModelOptions) and has out_dim.
-POOLINGS: Registry[type[nn.Module]] = Registry(
-    "pooling", {"astp": AttentiveStatisticsPooling, "stats": StatisticsPooling}
-)
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
+
+
+def build(kind: Kind, options: Mapping[str, Any], size: int) -> nn.Module:
+    """The encoder or pooling of ``kind`` for an input of ``size`` numbers a frame; imports its file alone."""
+    module, _, name = kind.place.partition(":")
+    made = getattr(import_module(f".{module}", __package__), name)
+    return made(kind.options(**options), size)
 
 
 class Projector(nn.Sequential):
@@ -50,44 +49,51 @@ class SpeakerModel(nn.Module):
 
     All utterances of a batch have one length: nothing is padded, so an utterance gets in a batch the
     x-vector that it gets alone. ``min_frames`` is the shortest utterance it takes.
+
+    An encoder says how its frames lie over the input's: ``trim`` input frames are lost at each end, and one
+    frame comes out for ``stride`` that go in.
     """
 
     def __init__(self, options: ModelOptions) -> None:
         super().__init__()
-        check(options)
-        self.options = options
-        self.encoder = ENCODERS[options.encoder](options)
-        self.pooling = POOLINGS[options.pooling](self.encoder.out_channels, options)  # type: ignore[arg-type]
+        self.encoder = build(ENCODERS[options.encoder], options.network, options.feature_dim)
+        self.pooling = build(POOLINGS[options.pooling], options.pool, self.encoder.out_channels)  # type: ignore[arg-type]
         self.projector = Projector(self.pooling.out_dim, options)  # type: ignore[arg-type]
         self.min_frames: int = self.encoder.min_frames  # type: ignore[assignment]
+        # What the encoder took from outside is in its weights by now: as saved, the model needs it no more.
+        settled = getattr(self.encoder, "settled", {})
+        self.options = replace(options, network={**options.network, **settled}) if settled else options
 
     def forward(self, features: Tensor, weights: Tensor | None = None) -> Tensor:
         """``features`` [batch, time, feature], ``weights`` [batch, time] (>= 0) or None -> [batch, xvector].
 
-        The weights act in the pooling only. InputError if the utterances are too short or have another
-        feature size.
+        The weights act in the pooling only; in the frames that come out, one at least is above 0. InputError
+        if the utterances are too short or have another feature size.
         """
         time, size = features.shape[1:]
         if size != self.options.feature_dim:
             raise InputError(f"features of size {size}, the model was made for {self.options.feature_dim}")
         if time < self.min_frames:
             raise InputError(f"{time} frames, the network needs at least {self.min_frames}")
+        frames = self.encoder(features)
         if weights is not None:
-            trim = self.encoder.trim
-            weights = weights[:, trim : time - trim]  # type: ignore[operator]
-        return self.projector(self.pooling(self.encoder(features), weights))
+            weights = self.weights_of(weights, frames.shape[1])
+        return self.projector(self.pooling(frames, weights))
 
+    def weights_of(self, weights: Tensor, frames: int) -> Tensor:
+        """``weights`` [batch, time] of the input as weights [batch, frames] of the encoder's frames.
 
-def check(options: ModelOptions) -> None:
-    """InputError if the options name no network that can be built."""
-    for key, value in asdict(options).items():
-        if isinstance(value, int) and not isinstance(value, bool) and value < 1:
-            raise InputError(f"model option {key} is {value}, it must be at least 1")
-    if options.encoder == "ecapa" and (options.scale < 2 or options.channels % options.scale):
-        width = options.channels
-        raise InputError(
-            f"model option scale is {options.scale}: it must be 2 or more and divide {width} channels"
-        )
+        A frame that stands for ``stride`` of the input has their mean weight; ends that it reaches beyond
+        do not count.
+        """
+        trim, stride = int(self.encoder.trim), int(self.encoder.stride)  # type: ignore[arg-type]
+        weights = weights[:, trim : weights.shape[1] - trim].float()
+        if stride == 1:
+            return weights
+        missing = frames * stride - weights.shape[1]
+        ends = F.pad(torch.stack((weights, torch.ones_like(weights))), (0, max(0, missing)))
+        total, count = ends[..., : frames * stride].unflatten(-1, (frames, stride)).sum(-1)
+        return total / count.clamp(min=1)
 
 
 def save_model(model: SpeakerModel, folder: Path, contract: Mapping[str, Any]) -> None:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .architectures import AttentiveOptions, NoOptions
 from .layers import FrameConv
-from .options import ModelOptions
 from .statistics import statistics
 
 # Least variance: its root has no slope at 0. Kaldi's 1e-10 is below what 32 bits resolve beside a
@@ -35,10 +35,22 @@ def given_scores(frames: Tensor, weights: Tensor | None) -> Tensor:
     return weights.float().log().unsqueeze(-1)
 
 
+class AveragePooling(nn.Module):
+    """Mean over time: [batch, channels]."""
+
+    def __init__(self, options: NoOptions, channels: int) -> None:
+        super().__init__()
+        self.out_dim = channels
+
+    def forward(self, frames: Tensor, weights: Tensor | None = None) -> Tensor:
+        """``frames`` [batch, time, channels], ``weights`` [batch, time] (>= 0, not all 0) or None."""
+        return statistics(frames, given_scores(frames, weights))[0]
+
+
 class StatisticsPooling(nn.Module):
     """Mean and standard deviation over time (Snyder et al., 2018): [batch, 2 * channels]."""
 
-    def __init__(self, channels: int, options: ModelOptions) -> None:
+    def __init__(self, options: NoOptions, channels: int) -> None:
         super().__init__()
         self.out_dim = 2 * channels
 
@@ -54,7 +66,7 @@ class AttentiveStatisticsPooling(nn.Module):
     deviation beside every frame.
     """
 
-    def __init__(self, channels: int, options: ModelOptions) -> None:
+    def __init__(self, options: AttentiveOptions, channels: int) -> None:
         super().__init__()
         self.out_dim = 2 * channels
         self.channels = channels

@@ -24,8 +24,7 @@ BLOCK_BYTES = 2 << 20  # of one operand; several are in use at once, and cores h
 def statistics(frames: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance [batch, channels] in 32 bits, under weights that are softmax(scores) over time.
 
-    ``frames`` [batch, time, channels]; ``scores`` [batch, time, channels or 1]. With one channel the
-    scores are taken as given: no gradient goes back to them.
+    ``frames`` [batch, time, channels]; ``scores`` [batch, time, channels or 1].
     """
     if torch.is_grad_enabled() and frames.requires_grad:
         return _Statistics.apply(frames, scores)
@@ -69,5 +68,6 @@ class _Statistics(torch.autograd.Function):
             centred = x.float() - m
             dx.copy_((centred * (2 * dv)).add_(dm).mul_(weights))
             if of_scores is not None:
-                ds.copy_((centred.square() - v).mul_(dv).addcmul_(centred, dm).mul_(weights))
+                slope = (centred.square() - v).mul_(dv).addcmul_(centred, dm).mul_(weights)
+                ds.copy_(slope if s.shape[2] > 1 else slope.sum(dim=2, keepdim=True))
         return of_frames, of_scores

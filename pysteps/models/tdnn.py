@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from .architectures import TdnnOptions
 from .layers import FrameLayer
-from .options import ModelOptions
 
 
 class TdnnEncoder(nn.Module):
@@ -18,16 +18,16 @@ class TdnnEncoder(nn.Module):
     ``trim`` frames are lost at each end, and ``min_frames`` is the shortest input (one frame out).
     """
 
-    trim = 7
+    trim, stride = 7, 1
     min_frames = 15
 
-    def __init__(self, options: ModelOptions) -> None:
+    def __init__(self, options: TdnnOptions, feature_dim: int) -> None:
         super().__init__()
         width = options.channels
         self.out_channels = options.frame_channels
         self.layers = nn.Sequential(
             #                                                          layer context     total context
-            FrameLayer(options.feature_dim, width, kernel=5),  #       [t-2, t+2]         5
+            FrameLayer(feature_dim, width, kernel=5),  #               [t-2, t+2]         5
             FrameLayer(width, width, kernel=3, dilation=2),  #         {t-2, t, t+2}      9
             FrameLayer(width, width, kernel=3, dilation=3),  #         {t-3, t, t+3}     15
             FrameLayer(width, width),  #                               {t}               15
