@@ -71,13 +71,16 @@ class Live:
         pools = Pools(run)
         return Live(pools.options, pools.names, pools.voices, pools.load, pools.rate)
 
-    def draw(self, utt: str, epoch: int = 0, copy: int = 0, key: str = "") -> Chain:
+    def draw(
+        self, utt: str, epoch: int = 0, copy: int = 0, key: str = "", *, own_speed: bool = False
+    ) -> Chain:
         """What is done to ``utt`` in ``epoch``: [] is clean. The same for the same arguments.
 
         Kinds that are only a speed or a tempo are drawn first, each as often as the speed as it is; then
         with the options' ``probability`` one of the other kinds, each as often. Where that brings a speed
         or tempo of its own, that one counts. ``key`` names what is drawn for when one utterance is drawn
-        for several times an epoch (its chunks).
+        for several times an epoch (its chunks). ``own_speed`` leaves out every speed and tempo, and nothing
+        else: the chain keeps the length.
         """
         rng = generator(self.options.seed, key or utt, "augment live", epoch=epoch, copy=copy)
         speed = int(rng.integers(len(self._speeds) + 1))
@@ -87,13 +90,14 @@ class Live:
             kinds = [self._others[int(rng.integers(len(self._others)))]]
         if speed and not (kinds and parse_chain(kinds[0])[0].factor is not None):
             kinds.insert(0, self._speeds[speed - 1])
-        return [
+        chain = [
             how
             for kind in kinds
             for how in draw(
                 utt, kind, self.options, self.pools, self._voices, epoch=epoch, copy=copy, key=key
             )
         ]
+        return [how for how in chain if EFFECTS[how["kind"]].keeps_length] if own_speed else chain
 
     def apply(self, samples: np.ndarray, chain: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """Carry out a drawn chain on ``samples`` [time]; float32, as long unless it has a speed or tempo."""

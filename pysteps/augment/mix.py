@@ -43,19 +43,27 @@ def babble(
 
     A voice starts at its sample of ``offsets`` and is repeated. Silent voices say nothing.
     """
+    together = voices_together(voices, offsets or [0] * len(voices), len(speech))
+    return _at_ratio(writable(speech, in_place), together, snr_db)
+
+
+def voices_together(
+    voices: Sequence[np.ndarray], offsets: Sequence[int], length: int
+) -> Callable[[int, int], np.ndarray]:
+    """The sum of ``voices``, each of mean power 1 over ``length`` samples, as ``mean_power`` wants it."""
     talking = []
-    for voice, offset in zip(voices, offsets or [0] * len(voices), strict=True):
-        power = mean_power(len(speech), _repeated(voice, offset))
+    for voice, offset in zip(voices, offsets, strict=True):
+        power = mean_power(length, _repeated(voice, offset))
         if power > 0:
             talking.append((voice, offset, np.float32(power**-0.5)))
 
-    def together(start: int, length: int) -> np.ndarray:
-        total = np.zeros(length, np.float32)
+    def together(start: int, size: int) -> np.ndarray:
+        total = np.zeros(size, np.float32)
         for voice, offset, gain in talking:
-            total += fitted(voice, length, offset + start) * gain
+            total += fitted(voice, size, offset + start) * gain
         return total
 
-    return _at_ratio(writable(speech, in_place), together, snr_db)
+    return together
 
 
 def reverberate(

@@ -7,18 +7,21 @@ import io
 import json
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
+from ..audio.entry import Pcm16Source, wav_header
 from ..audio.filters import bandpass, preemphasis, resample
 from ..audio.options import AudioOptions
 from ..audio.read import open_audio
 from ..audio.source import Source
 from ..formats.arks import Archive, split_entry
 from ..formats.atomic import replacing
+from ..formats.checkout import located
 from ..formats.errors import InputError
 from ..formats.rng import generator
 from ..formats.run import Run
@@ -29,6 +32,7 @@ from .mix import fitted
 from .options import AugmentOptions
 
 KEPT_BYTES = 1 << 26  # of recordings in memory
+KEPT_OPEN = 128  # files of 16-bit wav that stay open: their samples are read where they lie, a part at a time
 WHOLE_SECONDS = 30.0  # longer recordings are read in part, when a part is wanted
 LONGEST_SECONDS = 600.0  # of a noise or voice at a time: behind it, it is repeated
 ROOMS_VERSION = 1  # of simulate_room: raised when it gives other rooms, together with the stage's VERSION
@@ -51,7 +55,11 @@ class Pools:
         self._run = run
         self._archive = Archive()
         self._kept = _Kept(KEPT_BYTES)
+        self._wavs = _Wavs(KEPT_OPEN)
         self._tables: dict[str, dict[str, str]] = {}
+
+    def __reduce__(self) -> tuple[type[Pools], tuple[Run]]:
+        return Pools, (self._run,)  # another process opens its own files
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
@@ -80,8 +88,9 @@ class Pools:
         return self._tables[pool]
 
     def close(self) -> None:
-        """Close the archives that are open."""
+        """Close the archives and files that are open."""
         self._archive.__exit__()
+        self._wavs.close()
 
     def load(self, pool: str, name: str, fraction: float = 0.0, length: int | None = None) -> np.ndarray:
         """As ``effects.Load`` says. What comes back is nobody's to change."""
@@ -93,8 +102,10 @@ class Pools:
         if (pool, name) not in self._kept:
             with self._open(pool, name) as source:
                 total = source.length()
-                # Speech is many recordings that do not soon come again: not worth keeping.
-                if pool == "speech" or total > WHOLE_SECONDS * source.rate:
+                # Speech is many recordings that do not soon come again: not worth keeping. Nor is what lies
+                # in a file as it is wanted.
+                ready = isinstance(source, Pcm16Source) and self._unchanged(pool, source.rate)
+                if ready or pool == "speech" or total > WHOLE_SECONDS * source.rate:
                     return self._part(pool, source, total, fraction, length)
         return _from(self._whole(pool, name), fraction, length)
 
@@ -106,6 +117,9 @@ class Pools:
         if where.startswith("|") or where.endswith("|"):
             said = "the entry is a command: it would run whenever the recording is drawn"
             raise InputError(said, where=pool_table(self._run, pool), utt=name, mend="name a file")
+        wav = self._wavs.get(where, name)
+        if wav is not None:
+            return nullcontext(wav)
         return open_entry(where, self._archive, pool_table(self._run, pool), name)
 
     def _whole(self, pool: str, name: str) -> np.ndarray:
@@ -115,6 +129,11 @@ class Pools:
                 return self._shaped(pool, np.concatenate(blocks), source.rate)
 
         return self._kept.get((pool, name), read)
+
+    def _unchanged(self, pool: str, rate: int) -> bool:
+        audio = self._audio
+        changes = pool in ("noise", "music") and (audio.dc or audio.filters or audio.preemphasis)
+        return rate == self.rate and not changes
 
     def _shaped(self, pool: str, samples: np.ndarray, rate: int) -> np.ndarray:
         # At the run's rate. Rooms are no sound, and speech has been through stage audio.
@@ -203,3 +222,41 @@ class _Kept:
         while self._bytes > self._limit and len(self._arrays) > 1:
             self._bytes -= self._arrays.popitem(last=False)[1].nbytes
         return array
+
+
+class _Wavs:
+    """Files of 16-bit wav that stay open, so many; the one that was asked for longest ago is closed first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._files: OrderedDict[str, tuple[IO[bytes], Pcm16Source]] = OrderedDict()
+        self._others: set[str] = set()
+
+    def get(self, where: str, utt: str) -> Pcm16Source | None:
+        """The recording of the table's entry ``where``; None where that is something else."""
+        if where in self._files:
+            self._files.move_to_end(where)
+            return self._files[where][1]
+        if where in self._others or not where.endswith((".wav", ".WAV")):
+            return None
+        handle = None
+        try:
+            handle = open(located(where), "rb", buffering=0)  # noqa: SIM115 - closed when it is pushed out
+            wav = wav_header(handle, where, utt)
+            if (wav.coding, wav.bits) != (1, 16):
+                raise InputError("another coding", where=where)
+            source = Pcm16Source(handle, wav, where, utt)
+        except (OSError, InputError):  # whoever opens anything says what is wrong, or reads it all the same
+            self._others.add(where)
+            if handle is not None:
+                handle.close()
+            return None
+        self._files[where] = handle, source
+        if len(self._files) > self._limit:
+            self._files.popitem(last=False)[1][0].close()
+        return source
+
+    def close(self) -> None:
+        """Close all; who is asked for later is opened again."""
+        while self._files:
+            self._files.popitem()[1][0].close()

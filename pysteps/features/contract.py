@@ -23,6 +23,10 @@ _NOT_CONTRACT = ("max_dropped", "shard_utterances", "seed", "compression")
 # else changes what a network hears.
 _NOT_AUDIO = ("channel", "reference_channel", "materialise", "max_dropped", "shard_utterances")
 
+# Of the acoustic options, those that samples have.
+_GEOMETRY = ("frame_length_ms", "frame_shift_ms", "snip_edges")
+_OF_SAMPLES = ("kind", "sample_rate", "sample_scale", "dither", *_GEOMETRY)
+
 
 @dataclass(frozen=True)
 class FeaturesOptions(FbankOptions):
@@ -58,6 +62,8 @@ class FeaturesOptions(FbankOptions):
         ):
             if value not in known:
                 raise InputError(f"unknown {what} {value!r}", mend=f"one of {', '.join(map(str, known))}")
+        if self.kind == "samples" and (self.cmvn != "none" or self.pitch):
+            raise InputError("samples have no CMVN and no pitch", mend="--features.cmvn none")
         if self.cmvn_window < 1:
             raise InputError(f"a CMN window of {self.cmvn_window} frames", mend="Kaldi's is 300")
         if self.pitch and not 0 < self.pitch_low < self.pitch_high < self.sample_rate / 2:
@@ -82,6 +88,11 @@ class FeaturesOptions(FbankOptions):
 
 def relevant(options: Mapping[str, Any]) -> dict[str, Any]:
     """``options`` of features without those that the others leave without effect: what features depend on."""
+    if options["kind"] == "samples":
+        idle = {field.name for field in fields(FbankOptions)} - {*_OF_SAMPLES}
+        options = {name: value for name, value in options.items() if name not in idle}
+        idle = {"cmvn_window", "cmvn_vars", "cmvn_frames", "pitch_low", "pitch_high"}
+        return {k: v for k, v in options.items() if k not in idle and (k != "seed" or options["dither"] > 0)}
     kind, plain = options["kind"], options["kind"] in ("fbank", "spectrogram")
     needed = {
         "round_to_power_of_two": not options["fft_size"],

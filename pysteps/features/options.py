@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..formats.errors import InputError
 from ..formats.frames import FrameGeometry
 
-KINDS = ("fbank", "mfcc", "plp", "spectrogram")
+KINDS = ("fbank", "mfcc", "plp", "spectrogram", "samples")
 WINDOWS = ("povey", "hamming", "hanning", "rectangular", "blackman")
 SLOPES = ("mel", "hertz")
 
@@ -34,6 +34,10 @@ class FbankOptions:
     (points of the FFT, 0: from the frame length), ``periodic_window``, ``mel_slopes`` (filters that are
     triangles in mel, as Kaldi's, or in hertz) and ``log_offset`` (added before the logarithm, in the place
     of Kaldi's floor).
+
+    Nor is the kind ``samples``, without any analysis: a frame is the ``frame_shift`` samples in its middle,
+    so the frames of a stretch, side by side, are its waveform. Where VAD takes frames out, what is left
+    follows on without a fade, and a network hears a jump; --vad.method none leaves the waveform whole.
     """
 
     kind: str = "fbank"
@@ -97,7 +101,9 @@ class FbankOptions:
                 f"an FFT of {self.fft_length} samples for a frame of {self.frame_length}",
                 mend="an even fft_size that holds the frame, or 0 and round_to_power_of_two: true",
             )
-        if self.kind != "spectrogram":
+        if self.kind == "samples":
+            self._check_samples()
+        elif self.kind != "spectrogram":
             self._check_bands()
         self._check_cepstra()
 
@@ -116,6 +122,12 @@ class FbankOptions:
                 f"VTLN warp {self.vtln_warp} between {self.vtln_low} and {self.vtln_high_hz} Hz",
                 mend=f"a positive warp, edges between {self.low_freq} and {high} Hz",
             )
+
+    def _check_samples(self) -> None:
+        if self.frame_shift > self.frame_length or self.use_energy or self.delta_order:
+            said = f"samples with a shift of {self.frame_shift} samples in frames of {self.frame_length}"
+            mend = "a shift within the frame, and neither use_energy nor delta_order"
+            raise InputError(said, mend=mend)
 
     def _check_cepstra(self) -> None:
         most = {"mfcc": self.num_mel_bins, "plp": self.lpc_order + 1}.get(self.kind, self.num_ceps)
@@ -171,6 +183,8 @@ class FbankOptions:
     @property
     def static_dim(self) -> int:
         """Numbers in one frame's feature vector before deltas."""
+        if self.kind == "samples":
+            return self.frame_shift
         if self.kind == "spectrogram":
             return self.fft_length // 2 + 1
         return self.num_ceps if self.cepstral else self.num_mel_bins + int(self.use_energy)

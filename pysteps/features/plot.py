@@ -178,6 +178,8 @@ def _describe(options: FeaturesOptions) -> tuple[str, str]:
     """What the rows of the features are, and the unit of their numbers."""
     if options.cepstral:
         return f"{options.kind.upper()}, coefficient", "value"
+    if options.kind == "samples":
+        return "sample of the frame", "value"
     row = "fbank, mel bin" if options.kind == "fbank" else "features, FFT bin"
     return row, "natural logarithm" if options.use_log_fbank else "value"
 

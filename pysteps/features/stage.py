@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 NAME = "features"
-VERSION = 2
+VERSION = 3
 TABLES = ("feats.scp", "cmvn.scp", "utt2num_frames", "dropped")
 ARCHIVES = ("feats.*.ark", "cmvn.*.ark", GLOBAL_ARCHIVE)
 
