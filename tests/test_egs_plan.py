@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pysteps.egs.options import EgsOptions
-from pysteps.egs.plan import Source, hold_out, plan_training, plan_validation
+from pysteps.egs.options import EgsOptions, relevant
+from pysteps.egs.plan import Source, filtered, hold_out, plan_training, plan_validation
 from pysteps.egs.reader import ArchiveInfo, read_archive
 from pysteps.formats import arks
 from pysteps.formats.errors import InputError
@@ -107,6 +108,8 @@ def test_reading_an_archive_that_lost_a_label_is_refused(tmp_path: Path) -> None
         ("repeats", math.inf, "repeats is inf"),
         ("valid_share", 2.0, "valid_share is 2.*0 .none. to below 1"),
         ("valid_share", -0.1, "valid_share is -0.1"),
+        ("min_utterance_seconds", -1.0, "min_utterance_seconds is -1.*both are 0"),
+        ("min_speaker_utterances", -1, "min_speaker_utterances is -1"),
         ("min_seconds", 0.0, "chunks of 0.* to 4.0 seconds"),
         ("min_seconds", 5.0, "not above --egs.max_seconds"),
         ("max_seconds", math.nan, "chunks of 2.0 to nan seconds"),
@@ -115,3 +118,40 @@ def test_reading_an_archive_that_lost_a_label_is_refused(tmp_path: Path) -> None
 def test_numbers_that_no_plan_can_use_are_refused(setting: str, value: float, said: str) -> None:
     with pytest.raises(InputError, match=said):
         EgsOptions(**{setting: value})  # type: ignore[arg-type]
+
+
+POOL = [
+    Source("d", "a1", "a1", "a", 500),
+    Source("d", "a2", "a2", "a", 399),
+    Source("d", "a3", "a3", "a", 400),
+    Source("d", "b1", "b1", "b", 900),
+    Source("n", "a1-n", "a1", "a", 450),
+    Source("n", "a2-n", "a2", "a", 440),  # slower, but of a clean one that is too short
+    Source("n", "b1-n", "b1", "b", 900),
+    Source("n", "c1-n", "c1", "c", 300),  # its clean utterance is not there
+]
+
+
+def test_filters_go_by_the_clean_utterance_and_copies_follow() -> None:
+    kept, gone = filtered(POOL, 400, 2)
+    assert [source.utt for source in kept] == ["a1", "a3", "a1-n"]
+    assert gone == {
+        "a2": "399 voiced frames, fewer than 400",
+        "a2-n": "399 voiced frames, fewer than 400",
+        "b1": "b has 1 utterances, fewer than 2",
+        "b1-n": "b has 1 utterances, fewer than 2",
+        "c1-n": "300 voiced frames, fewer than 400",
+    }
+
+
+def test_no_filter_keeps_all_and_filters_that_leave_nothing_are_refused() -> None:
+    assert filtered(POOL, 0, 0) == (POOL, {})
+    with pytest.raises(InputError, match="the filters leave none of 8 utterances"):
+        filtered(POOL, 400, 3)
+
+
+def test_a_filter_that_is_not_used_leaves_older_egs_fresh() -> None:
+    plain = asdict(EgsOptions())
+    assert not {"min_utterance_seconds", "min_speaker_utterances"} & relevant(plain).keys()
+    assert relevant({**plain, "min_speaker_utterances": 8})["min_speaker_utterances"] == 8
+    assert relevant(plain)["seed"] == 0  # a nought that decides something is said

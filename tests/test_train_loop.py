@@ -10,20 +10,28 @@ from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.context import ForkProcess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pysteps.egs.reader import ArchiveInfo, EgsPlan
 from pysteps.formats.errors import InputError
+from pysteps.formats.stamps import Unit
 from pysteps.models.model import load_model, read_description
 from pysteps.models.options import ModelOptions
 from pysteps.train.loop import run_training
+from pysteps.train.meter import MEASURED
 from pysteps.train.options import TrainOptions
+from pysteps.train.stage import LOSS, _keep_or_clear
+from pysteps.train.start import stand_in
 
 SPEAKERS, BINS = 6, 5
 MODEL = ModelOptions(
-    channels=16, frame_channels=16, scale=4, se_channels=4, attention_channels=4, xvector_dim=8
+    network={"channels": 16, "frame_channels": 16, "scale": 4, "se_channels": 4},
+    pool={"attention_channels": 4},
+    xvector_dim=8,
 )
 OPTIONS = TrainOptions(
     epochs=4, batch_size=12, lr=0.08, final_lr=0.02, warmup_epochs=0.5, margin_start_epoch=1,
@@ -43,7 +51,9 @@ class Egs:
         names = [f"s{n}" for n in range(self.speakers)]
         return EgsPlan(self.speakers, BINS, archives, [ArchiveInfo("valid.1", 18, 15)], names)
 
-    def archive(self, info: ArchiveInfo, epoch: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    def archive(
+        self, info: ArchiveInfo, epoch: int = 0, rows: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         time.sleep(self.pause)
         levels = 2 * np.random.default_rng(0).normal(size=(self.speakers, BINS))
         rng = np.random.default_rng(len(info.name) + info.frames)
@@ -52,7 +62,7 @@ class Egs:
         features = (levels[labels][:, None] + noise).astype(np.float32)
         if self.broken and info.name == "train.2":
             features[7, 3, 2] = np.nan
-        return features, labels
+        return (features, labels) if rows is None else (features[rows], labels[rows])
 
 
 class Dev:
@@ -79,7 +89,7 @@ def curves(out: Path) -> list[dict]:
 
 
 def timeless(out: Path) -> list[dict]:
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in curves(out)]
+    return [{key: line[key] for key in line if key not in MEASURED} for line in curves(out)]
 
 
 def weights(out: Path) -> bytes:
@@ -105,7 +115,8 @@ def test_it_learns_and_writes_a_model_with_its_contract(undisturbed: Path) -> No
 def test_the_curves_have_a_line_an_epoch(undisturbed: Path) -> None:
     lines = curves(undisturbed)
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
-    keys = "epoch loss accuracy valid_loss valid_accuracy dev_eer lr margin chunks seconds"
+    keys = "epoch loss accuracy valid_loss valid_accuracy dev_eer same_cosine different_cosine lr margin "
+    keys += "chunks seconds chunks_per_second waiting memory_mb"
     assert all(list(line) == keys.split() for line in lines)
     assert [line["chunks"] for line in lines] == [96] * 4
     assert lines[0]["margin"] == 0 and lines[3]["margin"] == 0.2
@@ -258,7 +269,9 @@ def test_the_tdnn_trains_too(tmp_path: Path) -> None:
             long = [replace(info, frames=info.frames + 10) for info in plan.archives]
             return replace(plan, archives=long, valid=[replace(plan.valid[0], frames=25)])
 
-    model = replace(MODEL, encoder="tdnn", pooling="stats", pooled_norm=False, xvector_norm=False)
+    network = {"channels": 16, "frame_channels": 16}
+    parts = {"encoder": "tdnn", "network": network, "pooling": "stats", "pool": {}}
+    model = ModelOptions(**parts, pooled_norm=False, xvector_norm=False, xvector_dim=8)  # type: ignore[arg-type]
     train(tmp_path, replace(OPTIONS, loss="softmax", hidden_dim=8), model, egs=Longer())
     assert curves(tmp_path)[-1]["valid_accuracy"] > 0.6
 
@@ -274,3 +287,56 @@ def test_tensorboard_events_are_written(tmp_path: Path) -> None:
 
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("train/loss")] == [1, 2]
+
+
+def test_it_begins_with_the_weights_of_another_model(undisturbed: Path, tmp_path: Path) -> None:
+    folder = str(undisturbed / "model")
+    train(tmp_path, replace(OPTIONS, init=folder, epochs=1, lr=1e-9, final_lr=1e-9, average=1))
+    ours, theirs = (load_model(path / "model").state_dict() for path in (tmp_path, undisturbed))
+    for name, tensor in ours.items():
+        if "running" not in name and "num_batches" not in name:
+            assert float((tensor - theirs[name]).abs().max()) < 1e-6
+    assert curves(tmp_path)[0]["accuracy"] > 0.8  # and with what its loss knows of the speakers
+
+
+@pytest.mark.parametrize(
+    ("model", "contract", "message"),
+    [
+        (replace(MODEL, xvector_dim=9), CONTRACT, "the model there has xvector_dim 8, this run 9"),
+        (MODEL, {**CONTRACT, "kind": "mfcc"}, "the model was trained with kind = fbank, these features have"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_no_beginning(
+    undisturbed: Path, tmp_path: Path, model: ModelOptions, contract: dict, message: str
+) -> None:
+    model, folder = replace(model, feature_dim=BINS), undisturbed / "model"
+    with pytest.raises(InputError, match=message):
+        stand_in(folder, model, contract, tmp_path / "model")
+    stand_in(folder, replace(MODEL, feature_dim=BINS), CONTRACT, tmp_path / "model")
+    assert weights(tmp_path) == weights(undisturbed)
+
+
+def test_a_model_that_stands_in_has_its_own_loss_beside_it_or_none(undisturbed: Path, tmp_path: Path) -> None:
+    folder, out, model = undisturbed / "model", tmp_path / "model", replace(MODEL, feature_dim=BINS)
+    stand_in(folder, model, CONTRACT, out)
+    for name in LOSS:
+        assert (out / name).read_bytes() == (folder / name).read_bytes()
+    alone = tmp_path / "imported"
+    stand_in(folder, model, CONTRACT, alone)
+    for name in LOSS:
+        (alone / name).unlink()
+    stand_in(alone, model, CONTRACT, out)
+    assert sorted(path.name for path in out.iterdir()) == ["model.json", "model.safetensors"]
+
+
+def test_why_a_training_begins_anew_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run: Any = SimpleNamespace(exp=tmp_path)
+    unit = Unit("a", "train", tmp_path, 1, {"lr": 0.1, "models": {"network": {"channels": 8}}})
+    _keep_or_clear(run, unit)
+    checkpoint = tmp_path / "checkpoints" / "step-000000001.pt"
+    checkpoint.write_bytes(b"x")
+    _keep_or_clear(run, unit)
+    assert checkpoint.exists() and not capsys.readouterr().err
+    _keep_or_clear(run, replace(unit, options={**unit.options, "models": {"network": {"channels": 9}}}))
+    assert "another training: models.network.channels: 8 -> 9" in capsys.readouterr().err
+    assert not checkpoint.exists()

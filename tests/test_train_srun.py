@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pysteps.train.meter import MEASURED
 from tests.pipeline import REPO, arguments, environment, run_sh, small_corpus
 from tests.slurm import slurm_node, wait_for
 from tests.test_train_loop import ends, kill_when, start, weights
@@ -60,7 +61,7 @@ class Site:
 
     def curves(self, tag: str) -> list[dict]:
         lines = map(json.loads, (self.exp(tag) / "curves.jsonl").read_text().splitlines())
-        return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+        return [{key: line[key] for key in line if key not in MEASURED} for line in lines]
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,11 @@ def voices(run: Run) -> list[str]:
     return Live.voices(AugmentOptions(**run.options["augment"])) if augments_live(run) else [""]
 
 
+def own_speed(kind: str) -> bool:
+    """Whether copies of a kind are at the recording's own speed and tempo."""
+    return all(EFFECTS[step.effect].keeps_length for step in parse_chain(kind))
+
+
 def deciding(run: Run) -> dict[str, Any]:
     """What decides the augmentation that training does, for its stamp; {} where it does none."""
     if not augments_live(run):

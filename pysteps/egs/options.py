@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..formats.errors import InputError
 
 KINDS = ("features", "audio")
+FILTERS = ("min_utterance_seconds", "min_speaker_utterances")  # 0: nothing is left out
 
 
 @dataclass
@@ -18,6 +21,12 @@ class EgsOptions:
     min_seconds, max_seconds: an archive's chunk length is drawn between them (voiced frames).
     repeats: how often, on average, a voiced frame is taken in an epoch. archive_chunks: chunks an archive.
     valid_share: share of the clean utterances held out (at least one, never a speaker's last two).
+    long_seconds: also chunks of this one length, of voices at their own speed only, for a phase of training
+    that asks for them (0: none). long_repeats: how often, on average, such a chunk takes a voiced frame of an
+    utterance that is long enough.
+
+    min_utterance_seconds: utterances with less voiced speech are left out, with all their copies (0: none).
+    min_speaker_utterances: and then speakers who have fewer clean utterances left (0: none).
     """
 
     kind: str = "features"
@@ -26,6 +35,10 @@ class EgsOptions:
     repeats: float = 1.0
     archive_chunks: int = 512
     valid_share: float = 0.03
+    long_seconds: float = 0.0
+    long_repeats: float = 1.0
+    min_utterance_seconds: float = 0.0
+    min_speaker_utterances: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -52,6 +65,33 @@ class EgsOptions:
                 f"valid_share is {self.valid_share}",
                 "--egs.valid_share is 0 (none) to below 1",
             ),
+            (
+                0 <= self.long_seconds < math.inf,
+                f"long_seconds is {self.long_seconds}",
+                "--egs.long_seconds is 0 (no long chunks) or above",
+            ),
+            (
+                0 < self.long_repeats < math.inf,
+                f"long_repeats is {self.long_repeats}",
+                "--egs.long_repeats must be positive",
+            ),
+            (
+                0 <= self.min_utterance_seconds < math.inf and self.min_speaker_utterances >= 0,
+                f"min_utterance_seconds is {self.min_utterance_seconds}, "
+                f"min_speaker_utterances is {self.min_speaker_utterances}",
+                "both are 0 (no filter) or more",
+            ),
         ):
             if not good:  # so said that NaN is refused too
                 raise InputError(said, mend=mend)
+
+
+def relevant(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a run's ``egs`` options that decide what the egs hold, for their stamp.
+
+    What is not used is not said, a filter that leaves nothing out and long chunks where there are none: egs
+    that were made before there were such stay fresh.
+    """
+    unused = [name for name in FILTERS if not options[name]]
+    unused += [] if options["long_seconds"] else ["long_seconds", "long_repeats"]
+    return {name: value for name, value in options.items() if name not in unused}

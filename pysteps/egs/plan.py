@@ -32,6 +32,34 @@ class ArchivePlan:
     start: np.ndarray
 
 
+def filtered(sources: Sequence[Source], shortest: int, fewest: int) -> tuple[list[Source], dict[str, str]]:
+    """Kaldi's filters before egs (its egs/voxceleb/v2/run.sh): what is kept, and why each other is not.
+
+    First utterances of less than ``shortest`` voiced frames go, then speakers with fewer than ``fewest``
+    utterances left. Clean utterances are judged and counted; copies go with theirs (one whose clean
+    utterance is not among ``sources`` is judged by itself). The second part: utterance to reason.
+    """
+    frames = {source.utt: source.frames for source in sources if source.utt == source.of}
+    short = {source.of for source in sources if frames.setdefault(source.of, source.frames) < shortest}
+    counts: dict[str, int] = {}
+    for source in sources:
+        if source.utt == source.of and source.of not in short:
+            counts[source.speaker] = counts.get(source.speaker, 0) + 1
+    kept, gone = [], {}
+    for source in sources:
+        count = counts.get(source.speaker, 0)
+        if source.of in short:
+            gone[source.utt] = f"{frames[source.of]} voiced frames, fewer than {shortest}"
+        elif count < fewest:
+            gone[source.utt] = f"{source.speaker} has {count} utterances, fewer than {fewest}"
+        else:
+            kept.append(source)
+    if gone and not kept:
+        mend = "lower --egs.min_utterance_seconds or --egs.min_speaker_utterances"
+        raise InputError(f"the filters leave none of {len(sources)} utterances", mend=mend)
+    return kept, gone
+
+
 def hold_out(sources: Sequence[Source], share: float, seed: int) -> set[str]:
     """Clean utterances that are held out of training together with all their copies.
 
@@ -57,10 +85,14 @@ def plan_training(
     per_archive: int,
     seed: int,
     frames: np.ndarray | None = None,
+    *,
+    name: str = "train",
+    option: str = "--egs.min_seconds",
 ) -> list[ArchivePlan]:
     """Archives whose chunks together take every voiced frame ``repeats`` times on average.
 
-    ``frames`` [sources]: how many frames each counts as having, where that is not its own number.
+    ``frames`` [sources]: how many frames each counts as having, where that is not its own number. The
+    archives are called ``name``.1 and so on; ``option`` is the one to lower where no source is long enough.
 
     Every source of at least ``shortest`` frames gives at least one chunk. Chunks are shuffled over all
     archives; an archive's length is drawn from [shortest, longest] frames; a chunk whose utterance is
@@ -70,8 +102,8 @@ def plan_training(
         frames = np.asarray([source.frames for source in sources], np.int64)
     usable = np.flatnonzero(frames >= shortest)
     if not len(usable):
-        raise InputError(f"no utterance has {shortest} voiced frames", mend="lower --egs.min_seconds")
-    rng = generator(seed, "chunks", "plan")
+        raise InputError(f"no utterance has {shortest} voiced frames", mend=f"lower {option}")
+    rng = generator(seed, "chunks" if name == "train" else f"{name} chunks", "plan")
     expected = frames[usable] * repeats / ((shortest + longest) / 2)
     counts = np.maximum(1, np.floor(expected + rng.random(len(usable))).astype(np.int64))
     slots = rng.permutation(np.repeat(usable, counts))
@@ -91,7 +123,7 @@ def plan_training(
         mine = sorted_slots[edges[archive] : edges[archive + 1]]
         length = int(lengths[archive])
         start = (rng.random(len(mine)) * (frames[mine] - length + 1)).astype(np.int64)
-        plans.append(ArchivePlan(f"train.{order[archive] + 1}", length, mine, start))
+        plans.append(ArchivePlan(f"{name}.{order[archive] + 1}", length, mine, start))
     return sorted((plan for plan in plans if len(plan.source)), key=lambda plan: int(plan.name.split(".")[1]))
 
 

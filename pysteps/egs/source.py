@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ..features import contract as contracts
 from ..formats.errors import InputError
-from ..formats.rng import generator
 from ..formats.run import Run
-from ..formats.tables import read_table
 from .live import live_of
-from .reader import ArchiveInfo, EgsPlan, read_archive, read_audio_archive, read_plan
+from .reader import (
+    ArchiveInfo,
+    EgsPlan,
+    Features,
+    Room,
+    read_archive,
+    read_audio_archive,
+    read_labels,
+    read_plan,
+)
 
 if TYPE_CHECKING:
+    from ..augment.draw import Chain
     from ..augment.live import Live
 
 _TOGETHER = 64  # chunks whose samples are held as float32 at a time
+
+
+class Held(Protocol):
+    """Rows of an archive that are in memory."""
+
+    def take(self, rows: np.ndarray, room: Room = np.empty) -> tuple[np.ndarray, np.ndarray]:
+        """Features float32 [rows, frames, feature], in an array from ``room``, and labels int64 [rows]."""
 
 
 class EgsFolder:
@@ -31,13 +47,27 @@ class EgsFolder:
         """What the folder holds."""
         return read_plan(self.folder)
 
-    def archive(self, info: ArchiveInfo, epoch: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Features [chunks, frames, feature] and labels [chunks] of one archive, the same every epoch."""
-        return read_archive(self.folder, info)
+    def archive(
+        self, info: ArchiveInfo, epoch: int = 0, rows: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Features [rows, frames, feature] and labels [rows] of one archive, the same every epoch.
+
+        Of those ``rows`` alone, in their order, of which nothing else is read; None: of all.
+        """
+        return read_archive(self.folder, info, rows)
+
+    def hold(self, info: ArchiveInfo, epoch: int, rows: np.ndarray) -> Held:
+        """Read ``rows`` of an archive, to be taken batch by batch."""
+        return Features(self.folder, info, rows)
 
     def keys(self, archive: str) -> list[str]:
         """The chunks' keys (NUMBER-UTTERANCE@START) in order, for messages."""
-        return list(read_table(self.folder / f"{archive}.lab"))
+        return read_labels(self.folder, archive)[0]
+
+    def labels(self, archive: str, epoch: int | None = None) -> np.ndarray:
+        """The chunks' speakers int64 [chunks] in the same order: those of ``epoch``, where augmentation
+        changes them; None: as they are without it."""
+        return read_labels(self.folder, archive)[1]
 
 
 class AudioEgs(EgsFolder):
@@ -52,63 +82,96 @@ class AudioEgs(EgsFolder):
         self, folder: Path, live: Live | None = None, seed: int = 0, features_seed: int = 0
     ) -> None:
         super().__init__(folder)
-        from .chunks import ChunkFeatures  # and torch
+        self._given = folder, live, seed, features_seed
+        from .batch import HeardChunks  # and torch
 
-        self._features = ChunkFeatures(contracts.read(self.folder), features_seed)
-        self._geometry = self._features.geometry()
-        self._live, self._seed = live, seed
+        self._heard = HeardChunks(contracts.read(self.folder), live, seed, features_seed)
+        self._live = live
         self._names = read_plan(self.folder).speakers
         self._labels = {name: label for label, name in enumerate(self._names)}
 
-    def archive(self, info: ArchiveInfo, epoch: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Features [chunks, frames, feature] and labels [chunks] of one archive in epoch ``epoch``."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        # For another process: made anew there, reading from where this one does.
+        return AudioEgs, self._given, {"folder": self.folder}
+
+    def archive(
+        self, info: ArchiveInfo, epoch: int = 0, rows: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Features [rows, frames, feature] and labels [rows] of one archive in epoch ``epoch``."""
+        rows = np.arange(info.chunks) if rows is None else rows
+        return self.hold(info, epoch, rows).take(rows)
+
+    def hold(self, info: ArchiveInfo, epoch: int, rows: np.ndarray) -> Held:
+        """Read ``rows`` of an archive; they are augmented when they are taken."""
         if info.name.startswith("valid."):
-            return read_archive(self.folder, info)
-        keys, chunks, labels = read_audio_archive(self.folder, info)
-        features = np.empty((len(keys), info.frames, self._features.options.dim), np.float32)
-        for first in range(0, len(keys), _TOGETHER):
-            rows = range(first, min(first + _TOGETHER, len(keys)))
-            samples = np.empty((len(rows), self._geometry.samples(info.frames)), np.float32)
-            for row in rows:
-                samples[row - first], suffix = self._heard(chunks[row], keys[row], info, epoch)
-                labels[row] = self._label(int(labels[row]), suffix)
-            names = [f"{info.name} {keys[row]} {epoch}" for row in rows]
-            features[first : rows.stop] = self._features(samples, names)
-        return features, labels
+            return Features(self.folder, info, rows)
+        return _HeldAudio(self, info, epoch, rows)
 
-    def _heard(self, chunk: np.ndarray, key: str, info: ArchiveInfo, epoch: int) -> tuple[np.ndarray, str]:
-        """A chunk's samples as drawn for it in this epoch, and what its speaker's name ends in then."""
-        samples, suffix = chunk.astype(np.float32) / np.float32(32768), ""
-        if self._live is not None:
-            # An utterance has many chunks, and each is drawn for itself.
-            chain = self._live.draw(utterance(key), epoch, key=f"{info.name} {key}")
-            samples, suffix = self._live.apply(samples, chain), self._live.suffix(chain)
-        length = self._geometry.samples(info.frames)
-        spare = len(samples) - length
-        if spare < 0:
-            raise InputError(
-                f"{len(samples)} samples where {info.frames} frames need {length}",
-                where=self.folder / f"{info.name}.ark",
-                utt=key,
-                mend="run stage egs again: its archives were cut for other speeds",
-            )
-        # Chunks are cut for the highest speed, so at the others there is more than is needed: which part
-        # of it is taken is drawn too.
-        rng = generator(self._seed, f"{info.name} {key}", "crop", epoch=epoch)
-        start = int(rng.integers(spare + 1)) if spare else 0
-        return samples[start : start + length], suffix
+    def labels(self, archive: str, epoch: int | None = None) -> np.ndarray:
+        """As of EgsFolder: at another speed a chunk may be another speaker's."""
+        keys, labels = read_labels(self.folder, archive)
+        if epoch is None or self._live is None or archive.startswith("valid."):
+            return labels
+        chains = [draw_chain(self._live, archive, key, epoch) for key in keys]
+        return self._relabelled(labels, chains)
 
-    def _label(self, label: int, suffix: str) -> int:
-        if not suffix:
-            return label
-        name = self._names[label] + suffix
-        if name not in self._labels:
-            raise InputError(
-                f"the egs know no speaker {name}",
-                where=self.folder / "speakers",
-                mend="run stage egs again: the speeds have changed",
-            )
-        return self._labels[name]
+    def heard(
+        self, chunks: np.ndarray, labels: np.ndarray, keys: Sequence[str], info: ArchiveInfo, epoch: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Features float32 [chunks, frames, feature] of ``chunks`` int16 [chunks, time] as they are heard in
+        ``epoch``, and whose ``labels`` [chunks] they have then."""
+        live = self._live
+        chains = [draw_chain(live, info.name, key, epoch) if live else [] for key in keys]
+        names = [f"{info.name} {key}" for key in keys]
+        features = self._heard.hear(chunks, chains, names, info.frames, epoch).numpy()
+        return features, self._relabelled(labels, chains)
+
+    def _relabelled(self, labels: np.ndarray, chains: Sequence[Chain]) -> np.ndarray:
+        # The chunks' speakers after their chains; InputError if the egs lack one.
+        ends = [self._live.suffix(chain) if self._live else "" for chain in chains]
+        if not any(ends):
+            return labels
+        names = [self._names[label] + end for label, end in zip(labels.tolist(), ends, strict=True)]
+        for name in names:
+            if name not in self._labels:
+                raise InputError(
+                    f"the egs know no speaker {name}",
+                    where=self.folder / "speakers",
+                    mend="run stage egs again: the speeds have changed",
+                )
+        return np.asarray([self._labels[name] for name in names], np.int64)
+
+
+class _HeldAudio:
+    """Audio of some rows of an archive, of which ``take`` makes features."""
+
+    def __init__(self, egs: AudioEgs, info: ArchiveInfo, epoch: int, rows: np.ndarray) -> None:
+        self._egs, self._info, self._epoch = egs, info, epoch
+        self._keys, self._chunks, self._labels = read_audio_archive(egs.folder, info, rows)
+        self._place = {row: place for place, row in enumerate(np.asarray(rows).tolist())}
+
+    def take(self, rows: np.ndarray, room: Room = np.empty) -> tuple[np.ndarray, np.ndarray]:
+        """As Held says. A chunk's bits are its own, whichever others it is taken with."""
+        places = np.asarray([self._place[row] for row in rows.tolist()])
+        out, labels = np.empty(0), self._labels[places]
+        for first in range(0, len(rows), _TOGETHER):
+            here = slice(first, first + _TOGETHER)
+            keys = [self._keys[place] for place in places[here]]
+            chunks = self._chunks[places[here]]
+            features, labels[here] = self._egs.heard(chunks, labels[here], keys, self._info, self._epoch)
+            if not first:
+                out = room((len(rows), *features.shape[1:]), np.float32)
+            out[here] = features
+        return out, labels
+
+
+def draw_chain(live: Live, archive: str, key: str, epoch: int) -> Chain:
+    """What is done in ``epoch`` to a chunk: an utterance has many, and each is drawn for itself.
+
+    Long chunks (archives long.N) stay at their own speed.
+    """
+    own = archive.startswith("long.")
+    return live.draw(utterance(key), epoch, key=f"{archive} {key}", own_speed=own)
 
 
 def utterance(key: str) -> str:

@@ -21,6 +21,7 @@ from ..formats.shards import Tables
 from ..formats.stamps import Unit
 from ..formats.tables import invert, read_lines, read_table, write_table
 from .live import augments_live, highest_speed, voices
+from .options import relevant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 NAME = "egs"
 VERSION = 3
 TABLES = ("archives",)
-ARCHIVES = ("train.*", "valid.*")
+ARCHIVES = ("train.*", "valid.*", "long.*")
 
 
 def _sets(run: Run) -> list[str]:
@@ -66,7 +67,7 @@ def units(run: Run) -> list[Unit]:
         folder = run.of("features", run.train_set)
         inputs.append(folder / contracts.GLOBAL_ARCHIVE)
         upstream.append(folder / ".features.done.json")
-    options = {**run.options[NAME], "sets": _sets(run), "contract": contracts.contract(run)}
+    options = {**relevant(run.options[NAME]), "sets": _sets(run), "contract": contracts.contract(run)}
     if _audio(run):
         # Held-out chunks become features here and the others in training: stage 4's stamps say nothing
         # of them.
@@ -107,6 +108,19 @@ def _sources(run: Run) -> list[Source]:
     return found
 
 
+def _filtered(run: Run, unit: Unit) -> list[Source]:
+    from .plan import filtered
+
+    options, shift = run.options[NAME], run.options["features"]["frame_shift_ms"]
+    shortest = round(options["min_utterance_seconds"] * 1000 / shift)
+    kept, gone = filtered(_sources(run), shortest, options["min_speaker_utterances"])
+    write_table(unit.folder / "filtered", gone)
+    if gone:
+        said = f"{len(gone)} of {len(gone) + len(kept)} utterances, copies counted, are left out by filters"
+        print(f"egs: {said}; {unit.folder / 'filtered'} lists them", file=sys.stderr)
+    return kept
+
+
 def _geometry(run: Run) -> ChunkGeometry:
     from .cut import ChunkGeometry
 
@@ -117,6 +131,7 @@ def _geometry(run: Run) -> ChunkGeometry:
 def items(run: Run, unit: Unit) -> list[str]:
     """Plan the archives, write each one's list under plan/, and return their names."""
     from ..formats.datadir import refuse_overlap
+    from .long import plan_long
     from .plan import hold_out, plan_training, plan_validation
 
     refuse_overlap(
@@ -127,7 +142,7 @@ def items(run: Run, unit: Unit) -> list[str]:
     shortest, longest = (round(options[key] * 1000 / shift) for key in ("min_seconds", "max_seconds"))
     if not 0 < shortest <= longest:
         raise InputError(f"chunks of {shortest} to {longest} frames", mend="raise --egs.min_seconds")
-    sources = _sources(run)
+    sources = _filtered(run, unit)
     held = hold_out(sources, options["valid_share"], options["seed"])
     training = [source for source in sources if source.of not in held]
     clean = [source for source in sources if source.utt in held]
@@ -139,15 +154,18 @@ def items(run: Run, unit: Unit) -> list[str]:
     plans = plan_training(
         training, shortest, longest, options["repeats"], options["archive_chunks"], options["seed"], usable
     )
+    fit, long = plan_long(run, training)
     shutil.rmtree(unit.folder / "plan", ignore_errors=True)  # of a plan with more archives
     for plan in plans:
         moved = replace(plan, start=geometry.place(plan.start))
         write_text(unit.folder / "plan" / plan.name, "".join(_lines(moved, training)))
+    for plan in long:
+        write_text(unit.folder / "plan" / plan.name, "".join(_lines(plan, fit)))
     held_out = plan_validation(valid, shortest)
     if held_out is not None:
         write_text(unit.folder / "plan" / held_out.name, "".join(_lines(held_out, valid)))
     write_text(unit.folder / "speakers", "".join(_speakers(run, {source.speaker for source in training})))
-    return [plan.name for plan in plans] + (["valid.1"] if valid else [])
+    return [plan.name for plan in plans] + (["valid.1"] if valid else []) + [plan.name for plan in long]
 
 
 def _fitting(frames: list[int], geometry: ChunkGeometry) -> np.ndarray:
@@ -250,12 +268,17 @@ def conclude(run: Run, unit: Unit) -> None:
         print(f"egs: {clipped} samples of copies were clipped to 16 bits", file=sys.stderr)
     contract = _contract(run)
     speakers = list(invert(read_table(unit.folder / "speakers")))
+
+    def of(kind: str) -> dict[str, dict[str, int]]:
+        return {name: info for name, info in archives.items() if name.startswith(f"{kind}.")}
+
     content: dict[str, Any] = {
         "kind": run.options[NAME]["kind"],
         "feature_dim": contract["dim"],
         "num_speakers": len(speakers),
-        "archives": {name: info for name, info in archives.items() if name.startswith("train.")},
-        "valid": {name: info for name, info in archives.items() if name.startswith("valid.")},
+        "archives": of("train"),
+        "valid": of("valid"),
+        **({"long": of("long")} if run.options[NAME]["long_seconds"] else {}),
     }
     write_text(unit.folder / "contract.json", json.dumps(contract, indent=1, sort_keys=True) + "\n")
     write_text(unit.folder / "egs.json", json.dumps(content, indent=1, sort_keys=True) + "\n")

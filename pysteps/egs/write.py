@@ -72,7 +72,8 @@ def audio_cutter(
 ) -> Cutter:
     """A function that writes chunks of voiced audio and returns how many samples were clipped.
 
-    Held-out chunks (archive valid.N) become features of ``contract`` at once: no epoch changes them.
+    Held-out chunks (archive valid.N) become features of ``contract`` at once: no epoch changes them. Long
+    ones (long.N) are never played at another speed, and are no longer than they have to be.
     """
     from .voiced import VoicedAudio
 
@@ -81,7 +82,7 @@ def audio_cutter(
     def cut(path: Path, chunks: Sequence[Chunk]) -> int:
         held_out = path.name.startswith("valid.")
         frames = chunks[0].frames
-        length = geometry.samples(frames) if held_out else geometry.stored(frames)
+        length = geometry.stored(frames) if path.name.startswith("train.") else geometry.samples(frames)
         samples, clipped = np.empty((len(chunks), length), np.int16), 0
         # Utterance by utterance, so that each is read once for an archive.
         for row in sorted(range(len(chunks)), key=lambda row: (chunks[row].data, chunks[row].utt)):

@@ -45,10 +45,11 @@ def render(
     "conditions" {CONDITION: {VALUE: figures}}}};
     optional "dropped" (counts, nested or not), "model" (a name or a mapping), "seconds" {stage: number}.
     ``det`` {NAME: {BACKEND: [M, 2] points (P_fa, P_miss)}}. ``curves``: a mapping an epoch with any of
-    loss, accuracy, valid_loss, valid_accuracy, dev_eer, lr, margin. ``caution``: what the corpus cannot
-    show, in a sentence. What follows may be missing, and its pictures with it: ``histograms`` {NAME:
-    {BACKEND: score_histogram(...)}}; ``calibration`` {NAME: {BACKEND: calibration_curve(...)}}, of back
-    ends whose scores are log likelihood ratios; ``plane``: tsne(...); ``confusions`` {what: confusion(...)};
+    loss, accuracy, valid_loss, valid_accuracy, dev_eer, same_cosine, different_cosine, lr, margin,
+    chunks_per_second, waiting (a share), phase. ``caution``: what the corpus cannot show, in a sentence. What
+    follows may be missing, and its pictures with it: ``histograms`` {NAME: {BACKEND: score_histogram(...)}};
+    ``calibration`` {NAME: {BACKEND: calibration_curve(...)}}, of back ends whose scores are log likelihood
+    ratios; ``plane``: tsne(...); ``confusions`` {what: confusion(...)};
     ``diarization``: the results.json of stage diarize.
     """
     out = Path(out)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..metrics import probit
-from .draw import GRID, INK, OTHER, SAME, WIDTH, heading, legend, palette, panel, plain, tidy
+from .draw import GRID, INK, OTHER, SAME, SOFT, WIDTH, heading, legend, palette, panel, plain, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,35 +95,80 @@ def _series(curves: Sequence[Mapping[str, Any]], key: str) -> tuple[list[float],
     return [x for x, _ in points], [y for _, y in points]
 
 
+# A picture's title and its lines: what an epoch calls them, and their names.
 CURVES = (
     ("loss", (("loss", "training"), ("valid_loss", "held out"))),
     ("accuracy", (("accuracy", "training"), ("valid_accuracy", "held out"))),
     ("EER on development speakers, %", (("dev_eer", "cosine"),)),
+    (
+        "cosine, development speakers",
+        (("same_cosine", "same speaker"), ("different_cosine", "different speakers"), ("gap", "gap")),
+    ),
     ("learning rate", (("lr", ""),)),
     ("margin", (("margin", ""),)),
+    ("chunks a second", (("chunks_per_second", ""),)),
+    ("time waiting for data, %", (("waiting_percent", ""),)),
 )
+FROM_ZERO = {"dev_eer", "margin", "chunks_per_second", "waiting_percent"}
+_WIDE = 30.0  # a learning rate's largest by its least, from where on a logarithm shows more
 
 
 def training_figures(curves: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
-    """{what it shows: a figure} for each thing (CURVES) that the epochs tell of."""
+    """{what it shows: a figure} for each thing (CURVES) that the epochs tell of.
+
+    A line stands where a phase of training begins, with its name.
+    """
     from matplotlib.ticker import MaxNLocator
 
-    figures = {}
+    figures, rows = {}, [_with_derived(row) for row in curves]
     for title, keys in CURVES:
-        lines = [(label, *_series(curves, key)) for key, label in keys]
+        lines = [(label, *_series(rows, key)) for key, label in keys]
         lines = [line for line in lines if line[1]]
         if not lines:
             continue
         figure, axes = panel(2.5)
-        for (label, x, y), shade in zip(lines, (SAME, OTHER), strict=False):
+        for (label, x, y), shade in zip(lines, (SAME, OTHER, SOFT), strict=False):
             axes.plot(x, y, color=shade, linewidth=1.8, marker="o", markersize=3, label=label)
         heading(axes, title)
         axes.set_xlabel("epoch", color=INK, fontsize=9)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-        if title in ("EER on development speakers, %", "margin"):
+        if keys[0][0] in FROM_ZERO:
             axes.set_ylim(bottom=0)
+        if keys[0][0] == "lr" and 0 < _WIDE * min(lines[0][2]) < max(lines[0][2]):
+            axes.set_yscale("log")
+        _phases(axes, rows)
         if len(lines) > 1:
             legend(axes)
         tidy(axes)
         figures[title] = figure
     return figures
+
+
+def _with_derived(row: Mapping[str, Any]) -> dict[str, Any]:
+    same, different, waiting = (row.get(key) for key in ("same_cosine", "different_cosine", "waiting"))
+    more = {}
+    if isinstance(same, int | float) and isinstance(different, int | float):
+        more["gap"] = same - different
+    if isinstance(waiting, int | float):
+        more["waiting_percent"] = 100 * waiting
+    return {**row, **more}
+
+
+def _phases(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    for before, (place, row) in zip(rows, enumerate(rows[1:], 2), strict=False):
+        if row.get("phase") != before.get("phase"):
+            x, name = float(row.get("epoch", place)) - 0.5, row.get("phase", "")
+            axes.axvline(x, color=SOFT, linewidth=1.0, linestyle=":", zorder=1)
+            words = plain(name if isinstance(name, str) else f"phase {name}", 20)
+            axes.annotate(
+                words,
+                (x, 0.5),
+                (-2, 0),
+                xycoords=axes.get_xaxis_transform(),
+                textcoords="offset points",
+                color=INK,
+                fontsize=8,
+                rotation=90,
+                ha="right",
+                va="center",
+            )

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from ..formats.errors import InputError
 from ..models.registry import Registry
 from .options import TrainOptions
 
 
-def _sgd(model: nn.Module, options: TrainOptions) -> Optimizer:
+def _weights(trainee: nn.Module, options: TrainOptions) -> Iterable[Any]:
+    # Of the model and of the head, which may have a decay of its own.
+    if not options.head_weight_decay:
+        return trainee.parameters()
+    model, head = trainee.get_submodule("model"), trainee.get_submodule("head")
+    own = {"params": list(head.parameters()), "weight_decay": options.head_weight_decay}
+    return [{"params": list(model.parameters())}, own]
+
+
+def _sgd(trainee: nn.Module, options: TrainOptions) -> Optimizer:
     return SGD(
-        model.parameters(),
+        _weights(trainee, options),
         options.lr,
         options.momentum,
         weight_decay=options.weight_decay,
@@ -23,12 +33,16 @@ def _sgd(model: nn.Module, options: TrainOptions) -> Optimizer:
     )
 
 
-def _adamw(model: nn.Module, options: TrainOptions) -> Optimizer:
-    return AdamW(model.parameters(), options.lr, weight_decay=options.weight_decay)
+def _adam(trainee: nn.Module, options: TrainOptions) -> Optimizer:
+    return Adam(_weights(trainee, options), options.lr, weight_decay=options.weight_decay)
+
+
+def _adamw(trainee: nn.Module, options: TrainOptions) -> Optimizer:
+    return AdamW(_weights(trainee, options), options.lr, weight_decay=options.weight_decay)
 
 
 OPTIMISERS: Registry[Callable[[nn.Module, TrainOptions], Optimizer]] = Registry(
-    "optimiser", {"sgd": _sgd, "adamw": _adamw}
+    "optimiser", {"sgd": _sgd, "adam": _adam, "adamw": _adamw}
 )
 PRECISIONS: Registry[torch.dtype] = Registry(
     "precision", {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

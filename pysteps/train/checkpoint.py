@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +14,28 @@ from torch import Tensor
 from ..formats.atomic import replacing
 from ..formats.errors import InputError
 
-KEEP = 2  # the newest may be damaged by a disk; the one before it is the way back
-
 
 class Checkpoints:
-    """The folder of a training: ``step-N.pt`` to go on from, ``epoch-N.pt`` models to average."""
+    """The folder of a training: ``step-N.pt`` to go on from, ``epoch-N.pt`` models to average.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
+    ``keep`` of the first stay: the newest may be damaged by a disk, the one before it is the way back.
+    """
+
+    def __init__(self, folder: Path, keep: int = 2) -> None:
+        self.folder, self.keep = Path(folder), keep
 
     def save(self, state: Mapping[str, Any], step: int) -> None:
         """Write ``state`` (tensors, numbers, text, lists and dicts of them) and forget older ones."""
         _write(self.folder / f"step-{step:09d}.pt", state)
-        for path in self._found("step")[:-KEEP]:
+        for path in self._found("step")[: -self.keep]:
             path.unlink(missing_ok=True)  # of a lost node's process that still runs, it may be gone already
 
-    def save_epoch(self, model: Mapping[str, Tensor], epoch: int, keep: int) -> None:
-        """Write the model after ``epoch`` (from 1); ``keep`` of them stay."""
-        _write(self.folder / f"epoch-{epoch:05d}.pt", dict(model))
+    def save_epoch(self, model: Mapping[str, Tensor], epoch: int, needed: Container[int]) -> None:
+        """Write the model after ``epoch`` (from 1) if it is ``needed``; those of epochs that are not go."""
+        if epoch in needed:
+            _write(self.folder / f"epoch-{epoch:05d}.pt", dict(model))
         for path in self._found("epoch"):
-            if int(path.stem.split("-")[1]) <= epoch - keep:
+            if int(path.stem.split("-")[1]) not in needed:
                 path.unlink(missing_ok=True)
 
     def newest(self) -> dict[str, Any] | None:
@@ -49,13 +51,13 @@ class Checkpoints:
             print(f"{path}: damaged, going back to the checkpoint before it", file=sys.stderr)
         return b""
 
-    def average(self, last: int, epochs: int) -> dict[str, Tensor]:
-        """Mean of the models after the ``last`` epochs up to ``epochs``; buffers are averaged too.
+    def average(self, epochs: Sequence[int]) -> dict[str, Tensor]:
+        """Mean of the models after these ``epochs``; buffers are averaged too.
 
         Whole numbers (how many batches a normalisation has seen) are those of the last model.
         """
         models = []
-        for epoch in range(max(1, epochs - last + 1), epochs + 1):
+        for epoch in epochs:
             path = self.folder / f"epoch-{epoch:05d}.pt"
             state = state_of(path.read_bytes() if path.is_file() else b"")
             if state is None:

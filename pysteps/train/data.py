@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from ..egs.reader import ArchiveInfo, EgsPlan
-from ..formats.errors import InputError
 from ..formats.rng import generator
 from ..formats.scratch import near
+from .balance import balanced_rows
 from .options import TrainOptions
+from .readers import Made, Share, ahead, host_room, read_here
 
 if TYPE_CHECKING:
     from ..egs.source import EgsFolder
@@ -24,16 +24,22 @@ if TYPE_CHECKING:
 class EgsSource(Protocol):
     """What training reads: ``egs.source.EgsFolder`` or ``AudioEgs``, or a few arrays in a test.
 
-    A source may also have ``keys(archive: str) -> list[str]``, the chunks' names, for error messages.
+    A source may also have ``keys(archive) -> list[str]``, the chunks' names, for error messages;
+    ``labels(archive, epoch=None) -> np.ndarray``, the archive's labels in an epoch, or without augmentation,
+    so that batches of speakers are made before anything is read, and refused before training; ``hold(info,
+    epoch, rows)``, which reads rows that are then taken batch by batch; or ``deliver``, as a ``Crew`` has.
     """
 
     def plan(self) -> EgsPlan:
         """Speakers, feature size, and the archives with their sizes."""
 
-    def archive(self, info: ArchiveInfo, epoch: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Features float32 [chunks, frames, feature], mean-normalised, and labels int64 [chunks].
+    def archive(
+        self, info: ArchiveInfo, epoch: int = 0, rows: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Features float32 [rows, frames, feature], mean-normalised, and labels int64 [rows].
 
-        Where training augments they are those of this ``epoch``, whoever asks and whenever.
+        Of these ``rows``, in their order; None: of all. Where training augments they are those of this
+        ``epoch``, whoever asks, whenever, and for whichever rows.
         """
 
 
@@ -44,7 +50,8 @@ def on_scratch(source: EgsFolder, scratch: Path | None) -> Iterator[EgsFolder]:
     Archives are read in another order every epoch: a node's own disk serves that better than a shared one.
     """
     plan, home = source.plan(), source.folder
-    names = [f"{info.name}.{kind}" for info in (*plan.archives, *plan.valid) for kind in ("ark", "lab")]
+    infos = (*plan.archives, *plan.valid, *plan.long)
+    names = [f"{info.name}.{kind}" for info in infos for kind in ("ark", "lab")]
     with near(home, [*names, "egs.json", "speakers"], scratch) as source.folder:
         yield source
     source.folder = home
@@ -62,28 +69,35 @@ class Batch:
     share: float  # this process's chunks, divided by the mean over the processes
 
 
-def batch_count(info: ArchiveInfo, size: int, width: int = 1) -> int:
+def batch_count(info: ArchiveInfo, size: int, width: int = 1, each: int = 0) -> int:
     """Batches of an archive: the fewest of at most ``size`` chunks, which then differ by one at most.
 
-    0 if a process would get fewer than two chunks: batch normalisation cannot do with one.
+    0 if a process would get fewer than two chunks: batch normalisation cannot do with one. With ``each``
+    chunks of every speaker a batch has as many as fit into ``size``, and there are as many batches as the
+    chunks fill, or one.
     """
+    if each:
+        return max(1, info.chunks // (size // each * each))
     count = -(-info.chunks // size)
     return count if info.chunks // count >= 2 * width else 0
 
 
-def steps_per_epoch(archives: Sequence[ArchiveInfo], size: int, width: int = 1) -> int:
+def steps_per_epoch(archives: Sequence[ArchiveInfo], size: int, width: int = 1, each: int = 0) -> int:
     """Batches of all archives; the same in every epoch."""
-    return sum(batch_count(info, size, width) for info in archives)
+    return sum(batch_count(info, size, width, each) for info in archives)
 
 
 def epoch_plan(
     archives: Sequence[ArchiveInfo], epoch: int, options: TrainOptions, width: int = 1
 ) -> list[tuple[ArchiveInfo, list[np.ndarray]]]:
-    """The archives in this epoch's order, each with the rows of its batches (of all processes)."""
+    """The archives in this epoch's order, each with the rows of its batches (of all processes).
+
+    With ``utterances_per_speaker`` only the number of batches holds: their rows follow from the labels.
+    """
     order = generator(options.seed, "archives", "train", epoch=epoch).permutation(len(archives))
     plan = []
     for info in (archives[index] for index in order):
-        count = batch_count(info, options.batch_size, width)
+        count = batch_count(info, options.batch_size, width, options.utterances_per_speaker)
         if count:
             rows = generator(options.seed, info.name, "shuffle", epoch=epoch).permutation(info.chunks)
             plan.append((info, np.array_split(rows, count)))
@@ -100,32 +114,56 @@ def batches(
     rank: int = 0,
     width: int = 1,
 ) -> Iterator[Batch]:
-    """The batches of an epoch from number ``first`` on; process ``rank`` of ``width`` gets its stripe.
+    """The batches of an epoch from number ``first`` on; process ``rank`` of ``width`` gets its stripe: every
+    so-manieth chunk, or with ``utterances_per_speaker`` all chunks of every so-manieth speaker.
 
-    While one archive is used, a thread reads the next (and augments it, where the source does); no more
-    than two are in memory.
+    It reads and augments its own chunks and no others, and none of batches before ``first``. A few batches
+    are made ahead by a thread, or by the processes of a ``crew``; no more than two archives are in memory.
     """
-    plan, number = [], 0
+    shares = _shares(source, archives, epoch, options, first, rank, width)
+    room = host_room(options.device)
+    made = source.deliver(shares, room) if hasattr(source, "deliver") else read_here(source, shares, room)
+    yield from ahead(_finished(made, options, width))
+
+
+def _shares(
+    source: EgsSource,
+    archives: Sequence[ArchiveInfo],
+    epoch: int,
+    options: TrainOptions,
+    first: int,
+    rank: int,
+    width: int,
+) -> Iterator[list[Share]]:
+    # What this process reads of each archive, as soon as that is known: labels are asked for one by one.
+    number, together = 0, max(1, options.utterances_per_speaker)
     for info, parts in epoch_plan(archives, epoch, options, width):
-        if number + len(parts) > first:
-            plan.append((info, parts, number))
-        number += len(parts)
-    with ThreadPoolExecutor(1, "next-archive") as reader:
-        waiting = [reader.submit(source.archive, info, epoch) for info, _, _ in plan[:1]]
-        for place, (info, parts, number) in enumerate(plan):
-            features, labels = waiting.pop().result()
-            if len(features) != info.chunks:
-                raise InputError(f"archive {info.name} holds {len(features)} chunks, not {info.chunks}")
-            later = [info for info, _, _ in plan[place + 1 : place + 2]]
-            waiting = [reader.submit(source.archive, info, epoch) for info in later]
-            for number, part in enumerate(parts, number):  # noqa: B020
-                if number >= first:
-                    mine = slice(rank, None, width)
-                    rows = part[mine]
-                    chunks = features[rows]
-                    _masked(chunks, options, f"{info.name}:{number}", epoch, mine, len(part))
-                    share = len(rows) * width / len(part)
-                    yield Batch(info.name, number, rows, chunks, labels[rows], share)
+        begin, number = number, number + len(parts)
+        if number <= first:
+            continue
+        if options.utterances_per_speaker:
+            labels = _labels(source, info, epoch)
+            parts = balanced_rows(info, labels, len(parts), epoch, options, width)
+        shares = []
+        for place, part in enumerate(parts, begin):
+            if place >= first:
+                mine = np.arange(len(part)).reshape(-1, together)[rank::width].ravel()
+                shares.append(Share(info, epoch, place, part[mine], mine, len(part)))
+        yield shares
+
+
+def _labels(source: EgsSource, info: ArchiveInfo, epoch: int) -> np.ndarray:
+    if hasattr(source, "labels"):
+        return source.labels(info.name, epoch)
+    return source.archive(info, epoch)[1]
+
+
+def _finished(made: Iterator[Made], options: TrainOptions, width: int) -> Iterator[Batch]:
+    for share, features, labels in made:
+        name = share.info.name
+        _masked(features, options, f"{name}:{share.number}", share.epoch, share.mine, share.of)
+        weight = len(share.rows) * width / share.of
+        yield Batch(name, share.number, share.rows, features, labels, weight)
 
 
 def draw_masks(
@@ -151,7 +189,7 @@ def draw_masks(
 
 
 def _masked(
-    features: np.ndarray, options: TrainOptions, batch: str, epoch: int, mine: slice, of: int
+    features: np.ndarray, options: TrainOptions, batch: str, epoch: int, mine: np.ndarray, of: int
 ) -> None:
     # Drawn for the whole step, so that the width of the training changes nothing. 0 is the mean.
     if options.time_masks or options.frequency_masks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -28,6 +28,15 @@ class DevelopmentSet(Protocol):
         """Indices of the two utterances of every trial, and whether they are of one speaker."""
 
 
+class Verified(NamedTuple):
+    """How well development speakers are told apart: EER (a fraction), mean cosine of same-speaker trials and
+    of the others."""
+
+    eer: float
+    same: float
+    different: float
+
+
 def judge_chunks(
     model: SpeakerModel, head: nn.Module, source: EgsSource, plan: EgsPlan
 ) -> tuple[float, float] | None:
@@ -47,8 +56,8 @@ def judge_chunks(
     return (loss / chunks, correct / chunks) if chunks else None
 
 
-def judge_speakers(model: SpeakerModel, dev: DevelopmentSet, limit: int = 32) -> float:
-    """EER (a fraction) of the cosine of centred x-vectors on the development trials.
+def judge_speakers(model: SpeakerModel, dev: DevelopmentSet, limit: int = 32) -> Verified:
+    """By the cosine of centred x-vectors on the development trials.
 
     Utterances shorter than the model takes are left out with their trials.
     """
@@ -68,4 +77,5 @@ def judge_speakers(model: SpeakerModel, dev: DevelopmentSet, limit: int = 32) ->
     whole = usable[enrol] & usable[test]
     scores = np.einsum("nd,nd->n", vectors[enrol[whole]], vectors[test[whole]])
     target = np.asarray(target, bool)[whole]
-    return eer(scores[target], scores[~target]).rate
+    same, different = scores[target], scores[~target]
+    return Verified(eer(same, different).rate, float(same.mean()), float(different.mean()))

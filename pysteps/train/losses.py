@@ -1,78 +1,73 @@
-"""Heads that judge x-vectors in training: (x-vector, labels, margin) -> (loss of each chunk, logits).
+"""Heads that judge x-vectors in training: (x-vectors, labels, margin) -> (loss of each chunk, logits).
 
-A head belongs to training: the model is saved without it. All of a head is computed in 32 bits.
+A head belongs to training: the model is saved without it. All of a head is computed in 32 bits. It is
+called with ``xvectors`` [batch, xvector], ``labels`` [batch] and this step's ``margin``, and gives losses
+[batch] and logits [batch, speakers], on which accuracy is counted. A loss of pairs wants batches as
+``data.batches`` makes them, a speaker's chunks side by side; its logits are -inf for speakers that the batch
+is without.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from importlib import import_module
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..models.registry import Registry
+from .line import LOSSES, Term, parse_loss
+from .margins import AamHead, SoftmaxHead
 from .options import TrainOptions
 
+__all__ = ["LOSSES", "AamHead", "LossSum", "SoftmaxHead", "build_head", "judges_alone", "of_speakers"]
 
-class SoftmaxHead(nn.Module):
-    """Cross-entropy over the training speakers.
 
-    With ``hidden_dim`` the rest of the x-vector TDNN stands before the output, as in Kaldi (Snyder et
-    al., 2018, Table 1): ReLU and normalisation of segment 6, then the whole of segment 7.
-    """
+class LossSum(nn.Module):
+    """Losses with their weights; the logits are those of the first that judges a chunk by itself, else of the
+    first. In evaluation mode losses of pairs do not count: held-out chunks are no speakers by some chunks."""
 
-    def __init__(self, xvector_dim: int, speakers: int, options: TrainOptions) -> None:
+    def __init__(self, terms: Sequence[Term], xvector_dim: int, speakers: int, options: TrainOptions) -> None:
         super().__init__()
-        self.segments = nn.Sequential()
-        if options.hidden_dim:
-            self.segments = nn.Sequential(
-                nn.ReLU(),
-                nn.BatchNorm1d(xvector_dim),
-                nn.Linear(xvector_dim, options.hidden_dim),
-                nn.ReLU(),
-                nn.BatchNorm1d(options.hidden_dim),
-            )
-        self.output = nn.Linear(options.hidden_dim or xvector_dim, speakers)
+        self.terms = list(terms)
+        self.heads = nn.ModuleList(made(term, xvector_dim, speakers, options) for term in terms)
+        alone = [place for place, term in enumerate(terms) if not (term.kind.pairs or term.kind.beside)]
+        self.telling = alone[0] if alone else 0
 
     def forward(self, xvectors: Tensor, labels: Tensor, margin: float = 0.0) -> tuple[Tensor, Tensor]:
-        """``xvectors`` [batch, xvector], ``labels`` [batch] -> loss [batch], logits [batch, speakers].
-
-        ``margin`` is of no use here.
-        """
-        with torch.autocast(xvectors.device.type, enabled=False):
-            logits = self.output(self.segments(xvectors.float()))
-            return F.cross_entropy(logits, labels, reduction="none"), logits
-
-
-class AamHead(nn.Module):
-    """Additive angular margin softmax (ArcFace, Deng et al., CVPR 2019, eq. 3), without easy margin.
-
-    The own speaker's cosine cos(a) becomes cos(a + margin). Beyond a = pi - margin that would rise
-    again; there cos(a) - margin * sin(margin) goes on falling, as in the authors' code.
-    """
-
-    def __init__(self, xvector_dim: int, speakers: int, options: TrainOptions) -> None:
-        super().__init__()
-        self.scale = options.scale
-        self.centres = nn.Parameter(torch.empty(speakers, xvector_dim))
-        nn.init.xavier_uniform_(self.centres)
-
-    def forward(self, xvectors: Tensor, labels: Tensor, margin: float = 0.0) -> tuple[Tensor, Tensor]:
-        """``xvectors`` [batch, xvector], ``labels`` [batch] -> loss [batch], logits [batch, speakers].
-
-        The logits are the scaled cosines without the margin: what accuracy is counted on.
-        """
-        with torch.autocast(xvectors.device.type, enabled=False):
-            cosine = F.linear(F.normalize(xvectors.float()), F.normalize(self.centres))
-            # At |cosine| = 1 the root has no slope; the clamp keeps its gradient finite.
-            sine = (1 - cosine.square()).clamp(min=1e-9).sqrt()
-            harder = cosine * math.cos(margin) - sine * math.sin(margin)
-            harder = torch.where(cosine > -math.cos(margin), harder, cosine - margin * math.sin(margin))
-            own = labels.unsqueeze(1) == torch.arange(len(self.centres), device=labels.device)
-            with_margin = self.scale * torch.where(own, harder, cosine)
-            return F.cross_entropy(with_margin, labels, reduction="none"), self.scale * cosine
+        """See the head of this file."""
+        total = xvectors.new_zeros(len(xvectors), dtype=torch.float32)
+        logits: list[Tensor] = []
+        for place, (term, head) in enumerate(zip(self.terms, self.heads, strict=True)):
+            if self.training or not term.kind.pairs:
+                losses, found = head(xvectors, labels, margin)
+                total = total + term.weight * losses
+                if place == self.telling:
+                    logits.append(found)
+        return total, logits[0]
 
 
-# A head takes (xvector_dim, speakers, TrainOptions).
-LOSSES: Registry[type[nn.Module]] = Registry("loss", {"aam": AamHead, "softmax": SoftmaxHead})
+def made(term: Term, xvector_dim: int, speakers: int, options: TrainOptions) -> nn.Module:
+    """The head of one term, without its weight; imports its file alone."""
+    module, _, name = term.kind.place.partition(":")
+    head: nn.Module = getattr(import_module(f".{module}", __package__), name)(
+        xvector_dim, speakers, options, term.words
+    )
+    return head
+
+
+def build_head(line: str, xvector_dim: int, speakers: int, options: TrainOptions) -> nn.Module:
+    """The head of a whole line (see line.py); InputError for what it does not know."""
+    terms = parse_loss(line)
+    if len(terms) == 1 and terms[0].weight == 1:
+        return made(terms[0], xvector_dim, speakers, options)
+    return LossSum(terms, xvector_dim, speakers, options)
+
+
+def judges_alone(line: str) -> bool:
+    """Whether the loss has a part that judges a chunk by itself, as held-out chunks are judged."""
+    return any(not (term.kind.pairs or term.kind.beside) for term in parse_loss(line))
+
+
+def of_speakers(name: str) -> bool:
+    """Whether the rows of a head's tensor of this ``name`` are the speakers', as many of each."""
+    return name.endswith(("centres", "output.weight", "output.bias"))

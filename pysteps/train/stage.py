@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -17,15 +20,32 @@ from ..formats.errors import InputError
 from ..formats.run import Run
 from ..formats.stamps import Unit
 from ..formats.tables import read_table
+from ..models.options import weights_from
 from .options import FREE, TrainOptions
 
 NAME = "train"
+WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+LOSS = ("head.safetensors", "speakers")  # beside a model that was trained here
+BEGUN = "begun.json"  # beside the checkpoints: what decided the training that they are of
 VERSION = 1
 
 
 def units(run: Run) -> list[Unit]:
     """One unit: the model."""
     dev = run.of("features", run.dev_set)
+    model = run.options[NAME]["model"]
+    given: list[Path] = []
+    if folder := model or run.options[NAME]["init"]:
+        given = [Path(folder) / name for name in (WEIGHTS, DESCRIPTION)]
+        given += [path for name in LOSS if (path := Path(folder) / name).is_file()]
+    given += [] if model else weights_from(run.options["models"])
+    trained = (
+        run.egs / "egs.json",
+        run.egs / "speakers",
+        dev / "feats.scp",
+        run.data / run.dev_set / "utt2spk",
+        *live.pools(run),
+    )
     return [
         Unit(
             name=run.tag,
@@ -37,14 +57,10 @@ def units(run: Run) -> list[Unit]:
                 "models": run.options["models"],
                 **({"augment": live.deciding(run)} if live.augments_live(run) else {}),
             },
-            inputs=(
-                run.egs / "egs.json",
-                run.egs / "speakers",
-                dev / "feats.scp",
-                run.data / run.dev_set / "utt2spk",
-                *live.pools(run),
-            ),
-            upstream=(run.egs / ".egs.done.json", dev / ".features.done.json"),
+            inputs=(*given, *(() if model else trained)),
+            upstream=(dev / ".features.done.json",)
+            if model
+            else (run.egs / ".egs.done.json", dev / ".features.done.json"),
             outputs=(run.exp / "model" / "model.safetensors", run.exp / "model" / "model.json"),
         )
     ]
@@ -87,21 +103,33 @@ def do(run: Run, unit: Unit) -> None:
     from ..egs.source import open_egs
     from ..features.contract import read
     from ..models.options import ModelOptions
+    from .crew import crew
     from .data import on_scratch
     from .loop import run_training
 
-    key = unit.key()
-    if int(os.environ.get("RANK", "0")) == 0:
-        _keep_or_clear(run, key)
-    still = partial(_refuse_begun_anew, run, key)
-    with on_scratch(open_egs(run), scratch.chosen()) as source, asking(still):
+    if run.options[NAME]["model"]:
+        _take(run)
+        return
+    options = TrainOptions(**run.options[NAME])
+    with (
+        on_scratch(open_egs(run), scratch.chosen()) as egs,
+        crew(egs, options.workers) as source,
+        ExitStack() as writing,
+    ):
+
+        def before() -> None:
+            if int(os.environ.get("RANK", "0")) == 0:
+                _keep_or_clear(run, unit)
+            writing.enter_context(asking(partial(_refuse_begun_anew, run, unit.key())))
+
         run_training(
-            TrainOptions(**run.options[NAME]),
+            options,
             ModelOptions(**run.options["models"]),
             source,
             DevelopmentSet(run),
             run.exp,
             read(run.egs),
+            before=before,
         )
 
 
@@ -114,13 +142,32 @@ def _refuse_begun_anew(run: Run, key: str) -> None:
         raise InputError(said, where=path.parent, mend="nothing to mend: the newer one goes on")
 
 
-def _keep_or_clear(run: Run, key: str) -> None:
+def _take(run: Run) -> None:
+    # Features of the development set stand for all: they are there without egs too.
+    from ..features.contract import read
+    from ..models.options import ModelOptions
+    from .start import stand_in
+
+    if int(os.environ.get("RANK", "0")) == 0:
+        folder, contract = Path(run.options[NAME]["model"]), read(run.of("features", run.dev_set))
+        stand_in(folder, ModelOptions(**run.options["models"]), contract, run.exp / "model")
+        print(f"train: the model of {folder}, as it is", file=sys.stderr)
+
+
+def _keep_or_clear(run: Run, unit: Unit) -> None:
     # Checkpoints of other options, egs or code versions are no beginning for this training.
-    path = run.exp / "checkpoints" / "key"
+    folder, key = run.exp / "checkpoints", unit.key()
+    path = folder / "key"
     if path.is_file() and path.read_text("utf-8").strip() == key:
         return
-    if path.parent.is_dir():
-        print("train: options or egs changed since these checkpoints: beginning anew", file=sys.stderr)
+    if path.is_file():
+        try:
+            why = unit.differs(json.loads((folder / BEGUN).read_text("utf-8")))
+        except (OSError, ValueError):
+            why = None
+        said = why or "options or egs changed since"
+        print(f"train: beginning anew, these checkpoints are of another training: {said}", file=sys.stderr)
     path.unlink(missing_ok=True)
-    shutil.rmtree(run.exp / "checkpoints", ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    write_text(folder / BEGUN, json.dumps(unit.content(), sort_keys=True, indent=1) + "\n")
     write_text(path, key + "\n")
