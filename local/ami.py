@@ -31,6 +31,7 @@ from pysteps.formats.atomic import write_text
 from pysteps.formats.errors import InputError
 from pysteps.formats.rng import generator
 from pysteps.formats.tables import invert, write_table
+from pysteps.prepare.corpus import Corpus
 from pysteps.prepare.script import main
 
 DRAWN = 10  # utterances of a person in a meeting that trials use
@@ -247,9 +248,9 @@ def write_recordings(folder: Path, meetings: Sequence[Meeting]) -> None:
     print(f"{folder}: {len(there)} recordings", flush=True)
 
 
-def prepare(corpus: Path, data: Path, seed: int) -> None:
+def prepare(corpus: Corpus, data: Path, seed: int) -> None:
     """Write data/{train,dev,eval,dev-meetings,eval-meetings} and the pools that augmentation draws from."""
-    notes, audio = find(corpus)
+    notes, audio = find(corpus.root)
     agents, traits = read_agents(notes), read_traits(notes)
     sets = {name: read_meetings(name, notes, audio, agents) for name in SERIES}
     where: dict[str, str] = {}
@@ -263,7 +264,7 @@ def prepare(corpus: Path, data: Path, seed: int) -> None:
         if name != "train":
             write_trials(data / name, known, seed)
             write_recordings(data / f"{name}-meetings", meetings)
-    prepare_pools(Path("egs/mini/corpus"), data, seed)
+    prepare_pools(corpus, data, seed)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pysteps.audio.read import read_audio
 from pysteps.diarize.turns import Turn, write_rttm
 from pysteps.formats.rng import generator
 from pysteps.formats.tables import write_table
+from pysteps.prepare.corpus import Corpus
 from pysteps.prepare.script import main
 
 RATE = 16000
@@ -88,16 +89,16 @@ def write_conversations(corpus: Path, folder: Path, rows: list[dict[str, str]], 
     print(f"{folder}: {len(wav)} conversations", flush=True)
 
 
-def prepare(corpus: Path, data: Path, seed: int) -> None:
+def prepare(corpus: Corpus, data: Path, seed: int) -> None:
     """Write egs/mini's data, and data/{dev,eval}-conversations."""
     prepare_mini(corpus, data, seed)
-    people = {row["speaker"]: row for row in read_tsv(corpus / "speakers.tsv")}
+    people = {row["speaker"]: row for row in read_tsv(corpus.root / "speakers.tsv")}
     rows: dict[str, list[dict[str, str]]] = {}
-    for row in read_tsv(corpus / "utterances.tsv"):
+    for row in read_tsv(corpus.root / "utterances.tsv"):
         split = people[row["utterance"].rpartition("-")[0]]["split"]
         rows.setdefault(split, []).append(row)
     for name in ("dev", "eval"):
-        write_conversations(corpus, data / f"{name}-conversations", rows[name], seed)
+        write_conversations(corpus.root, data / f"{name}-conversations", rows[name], seed)
 
 
 if __name__ == "__main__":

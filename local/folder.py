@@ -16,6 +16,7 @@ from pysteps.formats.atomic import write_text
 from pysteps.formats.errors import InputError
 from pysteps.formats.rng import generator
 from pysteps.formats.tables import invert, write_table
+from pysteps.prepare.corpus import Corpus
 from pysteps.prepare.script import main
 
 SETS = ("train", "dev", "eval")
@@ -82,12 +83,12 @@ def write_trials(path: Path, utt2spk: Mapping[str, str], seed: int) -> None:
     write_text(path, "".join(lines))
 
 
-def prepare(corpus: Path, data: Path, seed: int) -> None:
+def prepare(corpus: Corpus, data: Path, seed: int) -> None:
     """Write data/{train,dev,eval} and the pools that augmentation draws from."""
-    if all((corpus / name).is_dir() for name in SETS):
-        sets = {name: find_speakers(corpus / name) for name in SETS}
+    if all((corpus.root / name).is_dir() for name in SETS):
+        sets = {name: find_speakers(corpus.root / name) for name in SETS}
     else:
-        speakers = find_speakers(corpus)
+        speakers = find_speakers(corpus.root)
         sets = {
             name: {who: speakers[who] for who in chosen}
             for name, chosen in split(list(speakers), seed).items()
@@ -96,7 +97,7 @@ def prepare(corpus: Path, data: Path, seed: int) -> None:
         utt2spk = write_set(data / name, speakers)
         if name != "train":
             write_trials(data / name / "trials", utt2spk, seed)
-    prepare_pools(Path("egs/mini/corpus"), data, seed)
+    prepare_pools(corpus, data, seed)
 
 
 if __name__ == "__main__":

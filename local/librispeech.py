@@ -19,6 +19,7 @@ from pysteps.formats.atomic import write_text
 from pysteps.formats.errors import InputError
 from pysteps.formats.rng import generator
 from pysteps.formats.tables import invert, write_table
+from pysteps.prepare.corpus import Corpus
 from pysteps.prepare.script import main
 
 TRAIN, TEST = "train-clean-100", "test-other"
@@ -134,10 +135,10 @@ def prepare_sets(corpus: Path, data: Path, seed: int, prefix: str = "") -> None:
     write_trials(folder / "trials", write_set(folder, tests, genders))
 
 
-def prepare(corpus: Path, data: Path, seed: int) -> None:
+def prepare(corpus: Corpus, data: Path, seed: int) -> None:
     """Write data/{train,dev,eval,test-other} and the pools that augmentation draws from."""
-    prepare_sets(corpus, data, seed)
-    prepare_pools(Path("egs/mini/corpus"), data, seed)
+    prepare_sets(corpus.root, data, seed)
+    prepare_pools(corpus, data, seed)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from local.augmentation import place, prepare_pools
 from pysteps.formats.atomic import write_text
 from pysteps.formats.errors import InputError
 from pysteps.formats.tables import invert, write_table
+from pysteps.prepare.corpus import Corpus
 from pysteps.prepare.script import main
 
 SETS = ("train", "dev", "eval")
@@ -71,9 +72,9 @@ def prepare_sets(corpus: Path, data: Path, prefix: str = "") -> None:
         print(f"{folder}: {len(mine)} utterances of {len(speakers)} speakers", flush=True)
 
 
-def prepare(corpus: Path, data: Path, seed: int) -> None:
+def prepare(corpus: Corpus, data: Path, seed: int) -> None:
     """Write data/{train,dev,eval,noise,music,rirs}."""
-    prepare_sets(corpus, data)
+    prepare_sets(corpus.root, data)
     prepare_pools(corpus, data, seed)
 
 

@@ -10,17 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from local import librispeech, mini
-from local.augmentation import prepare_pools
+from local.augmentation import SHIPPED, prepare_pools
+from pysteps.prepare.corpus import Corpus
 from pysteps.prepare.script import main
 
-MINI = Path("egs/mini/corpus")
 
-
-def prepare(corpus: Path, data: Path, seed: int) -> None:
+def prepare(corpus: Corpus, data: Path, seed: int) -> None:
     """Write data/{mini,librispeech}-SET and the pools that augmentation draws from."""
-    mini.prepare_sets(MINI, data, "mini-")
-    librispeech.prepare_sets(corpus, data, seed, "librispeech-")
-    prepare_pools(MINI, data, seed)
+    mini.prepare_sets(SHIPPED, data, "mini-")
+    librispeech.prepare_sets(corpus.root, data, seed, "librispeech-")
+    prepare_pools(corpus, data, seed)
 
 
 if __name__ == "__main__":

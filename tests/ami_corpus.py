@@ -12,6 +12,7 @@ import soundfile
 
 from local import ami
 from pysteps.formats.datadir import DataSet
+from pysteps.prepare.corpus import Corpus
 
 # Who was there, as in the corpus, in order of agents A to D (the order is ours).
 PEOPLE = {
@@ -134,7 +135,7 @@ def prepared(corpus: Path, work: Path) -> Path:
     """Stage 0 without pools: data/."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ami, "prepare_pools", lambda *_: None)
-        ami.prepare(corpus, work / "data", 0)
+        ami.prepare(Corpus(corpus), work / "data", 0)
     return work / "data"
 
 

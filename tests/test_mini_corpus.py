@@ -18,6 +18,7 @@ import soundfile
 from local import augmentation
 from pysteps.formats.errors import InputError
 from pysteps.formats.tables import read_table
+from pysteps.prepare.corpus import Corpus
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -60,7 +61,7 @@ def data(repo: Path, corpus: Path, mini: ModuleType, tmp_path_factory: pytest.Te
     folder = tmp_path_factory.mktemp("data")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(repo)
-        mini.prepare(corpus, folder, 0)
+        mini.prepare(Corpus(corpus), folder, 0)
     return folder
 
 
@@ -219,4 +220,4 @@ def test_rooms_decay_as_their_reverberation_time_says(data: Path) -> None:
 
 def test_a_folder_without_tables_is_refused_by_name(mini: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"speakers\.tsv: no such table"):
-        mini.prepare(tmp_path, tmp_path / "data", 0)
+        mini.prepare(Corpus(tmp_path), tmp_path / "data", 0)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
-from pysteps.prepare.stage import scripts
+from pysteps.formats.run import Run
+from pysteps.prepare.stage import _clear, scripts
 
 
 def test_a_scripts_own_modules_are_part_of_its_stamp(tmp_path: Path) -> None:
@@ -25,3 +28,12 @@ def test_a_scripts_own_modules_are_part_of_its_stamp(tmp_path: Path) -> None:
 
 def test_a_missing_script_is_named_by_its_stamp(tmp_path: Path) -> None:
     assert scripts(tmp_path / "local" / "none.py") == [tmp_path / "local" / "none.py"]
+
+
+def test_what_an_earlier_corpus_said_of_speakers_is_gone(tmp_path: Path) -> None:
+    data = tmp_path / "data" / "train"
+    data.mkdir(parents=True)
+    for name in ("spk2gender", "enrol", "utt2genre", "trials.old", "wav.scp"):
+        (data / name).touch()
+    _clear(cast(Run, SimpleNamespace(data=tmp_path / "data", base_sets=["train", "dev"])))
+    assert [path.name for path in data.iterdir()] == ["wav.scp"]

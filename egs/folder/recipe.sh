@@ -5,4 +5,4 @@ hours=any speakers="6 and more" licence="yours" expected="depends"
 
 train_set=train dev_set=dev eval_sets=eval
 audio=16k vad=webrtc augment=musan_speed features=fbank80
-egs=mini models=ecapa256 train=mini
+egs=mini models=ecapa256 train=mini backend=any

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..formats.datadir import DataSet, check, mend, refuse_overlap
 from ..formats.errors import InputError
@@ -16,6 +18,7 @@ from ..formats.tables import read_lines, read_table
 NAME = "prepare"
 VERSION = 1
 LOCAL = Path("local")
+LIST = "corpus.tsv"  # of an imported corpus, see importing.py
 
 
 def units(run: Run) -> list[Unit]:
@@ -26,11 +29,22 @@ def units(run: Run) -> list[Unit]:
             stage=NAME,
             folder=run.data,
             version=VERSION,
-            options={"corpus": run.corpus, **run.options[NAME]},
-            inputs=tuple(scripts(LOCAL / f"{run.prepare}.py")),
+            options={"corpus": run.corpus, **_said(run.options[NAME])},
+            inputs=(*scripts(LOCAL / f"{run.prepare}.py"), *_lists(Path(run.corpus))),
             outputs=tuple(run.data / name / "wav.scp" for name in run.base_sets),
         )
     ]
+
+
+def _said(options: Mapping[str, Any]) -> dict[str, Any]:
+    # Tables in which nothing is said are no change: what was prepared before there were any stays fresh.
+    return {name: value for name, value in options.items() if value != {}}
+
+
+def _lists(corpus: Path) -> list[Path]:
+    # Of an imported corpus the list and what stands beside it: whoever edits them wants them read again.
+    there = [corpus / LIST, *sorted(corpus.glob("lists/*/*"))] if (corpus / LIST).is_file() else []
+    return [path for path in there if path.is_file()]
 
 
 def scripts(script: Path) -> list[Path]:
@@ -66,6 +80,8 @@ def do(run: Run, unit: Unit) -> None:
     _clear(run)
     command = [sys.executable, str(unit.inputs[0]), "--corpus", run.corpus, "--data", str(run.data)]
     command += ["--seed", str(run.options[NAME]["seed"])]
+    command += [f"--root={name}={folder}" for name, folder in run.options[NAME]["roots"].items()]
+    command += [f"--choice={name}={value}" for name, value in run.options[NAME]["choices"].items()]
     if subprocess.run(command, check=False).returncode != 0:
         raise InputError("could not prepare the corpus", where=unit.inputs[0], mend="see the message above")
     validate(run)
@@ -74,7 +90,9 @@ def do(run: Run, unit: Unit) -> None:
 def _clear(run: Run) -> None:
     # What an earlier corpus had and this one has not must not be taken for this one's.
     for folder in (run.data / name for name in run.base_sets if (run.data / name).is_dir()):
-        tables = (folder / name for name in ("segments", "enrol", "rttm", "uem", "reco2num_spk"))
+        tables = (
+            folder / name for name in ("segments", "spk2gender", "enrol", "rttm", "uem", "reco2num_spk")
+        )
         for path in [*tables, *folder.glob("trials*"), *folder.glob("utt2*")]:
             path.unlink(missing_ok=True)
 
