@@ -13,11 +13,11 @@ SPEECH = REPO / "egs" / "mini" / "corpus" / "speech"
 
 # A network and a training of seconds; everything else as the recipe has it.
 TINY = {
-    "models.channels": "32",
-    "models.frame_channels": "96",
-    "models.scale": "4",
-    "models.se_channels": "16",
-    "models.attention_channels": "16",
+    "models.network.channels": "32",
+    "models.network.frame_channels": "96",
+    "models.network.scale": "4",
+    "models.network.se_channels": "16",
+    "models.pool.attention_channels": "16",
     "models.xvector_dim": "32",
     "train.epochs": "3",
     "train.threads": "1",
@@ -95,15 +95,17 @@ def products(work: Path) -> dict[str, bytes]:
             found[str(relative)] = path.read_bytes().replace(str(work).encode(), b"WORK")
     curves = [name for name in found if name.endswith("curves.jsonl")]
     for name in curves:
-        found[name] = _without_seconds(found[name])
+        found[name] = _without_measures(found[name])
     return found
 
 
-def _without_seconds(curves: bytes) -> bytes:
+def _without_measures(curves: bytes) -> bytes:
     import json
 
+    from pysteps.train.meter import MEASURED
+
     lines = [json.loads(line) for line in curves.splitlines()]
-    kept = [{key: value for key, value in line.items() if "second" not in key} for line in lines]
+    kept = [{key: value for key, value in line.items() if key not in MEASURED} for line in lines]
     return json.dumps(kept).encode()
 
 

@@ -64,6 +64,8 @@ def test_lda_alone_keeps_all_there_is(x):
         ("center |", "unknown transform ''"),
         ("lda 7", "say lda 6"),
         ("lda 0", "'0' is not a number of dimensions"),
+        ("lda up-to=1", "a whole number from 2"),
+        ("lda 3 up-to=4", "in DIM's place"),
         ("lda three", "not a number of dimensions"),
         ("lda 3 factor=1", "known are total-covariance-factor"),
         ("lda 3 total-covariance-factor=2", "outside 0..1"),
@@ -95,6 +97,28 @@ def test_speakers_that_lda_cannot_use_are_refused(x, speakers, said):
 def test_more_speakers_asked_for_than_there_are_is_refused(x):
     with pytest.raises(InputError, match="2 speakers and 6 dimensions allow 1 to 1"):
         fit("lda 5", x, ["a", "b"] * 60)
+
+
+def test_lda_up_to_keeps_what_speakers_allow_and_says_when_that_is_less(x, tmp_path, capsys):
+    np.testing.assert_array_equal(fit("lda up-to=4", x, NAMES).apply(x), fit("lda 4", x, NAMES).apply(x))
+    assert capsys.readouterr().err == ""
+    three = [f"s{number % 3}" for number in range(120)]
+    chain = fit("lda up-to=4", x, three)
+    np.testing.assert_array_equal(chain.apply(x), fit("lda 2", x, three).apply(x))
+    assert "lda up-to=4: 2 dimensions: 3 speakers" in capsys.readouterr().err
+    chain.save(tmp_path)
+    np.testing.assert_array_equal(Chain.load(tmp_path).apply(x), chain.apply(x))
+
+
+def test_lda_up_to_is_left_out_for_two_speakers_so_that_scores_differ(x, capsys):
+    two, pairs = ["a", "b"] * 60, [(row, row + 1) for row in range(119)]
+    np.testing.assert_array_equal(fit("lda up-to=4", x, two).apply(x), x)
+    assert "left out" in capsys.readouterr().err
+    for link, different in (("lda 1", 2), ("lda up-to=4", 119)):
+        scores = Backend.fit(f"center | {link} | length-norm | plda", x, two).score(x, x, pairs)
+        assert len(set(scores.round(6))) == different and np.isfinite(scores).all()
+    with pytest.raises(InputError, match="at least two speakers"):
+        fit("lda up-to=4", x, ["one"] * 120)
 
 
 def test_singular_covariance_is_regularised():

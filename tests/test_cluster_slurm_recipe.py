@@ -19,11 +19,11 @@ pytestmark = pytest.mark.long
 # All its utterances and stages; a small network and two epochs, 78 s of CPU a run. TIMBRE_TEST_WHOLE=1 takes
 # the recipe as it is (twice a quarter of an hour on two idle cores).
 SHORT = {
-    "models.channels": "32",
-    "models.frame_channels": "96",
-    "models.scale": "4",
-    "models.se_channels": "16",
-    "models.attention_channels": "16",
+    "models.network.channels": "32",
+    "models.network.frame_channels": "96",
+    "models.network.scale": "4",
+    "models.network.se_channels": "16",
+    "models.pool.attention_channels": "16",
     "models.xvector_dim": "32",
     "train.epochs": "2",
     "train.average": "2",

@@ -114,6 +114,6 @@ def test_one_command_from_audio_to_der(small: Path, tmp_path: Path) -> None:
     few = ["--recipe", "conversations", "--work", str(tmp_path / "work"), "--nj", "2", "--stage", "diarize"]
     other = run_sh(*few, "--diarize", "spectral", "--diarize.shift", "0.96")
     assert re.search(r"dev-conversations +spectral +\d", other.stdout) and "eval.package" not in other.stdout
-    assert "--models.channels 32" in other.stderr
+    assert "--models.network.channels 32" in other.stderr
     again = run_sh(*words).stdout  # the report may tell of the other method: stage score may be done again
     assert "train: fresh" in again and "backend: fresh" in again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,8 +93,9 @@ def test_so_it_is_from_headers_before_any_audio_was_read(made: Made) -> None:
     "more",
     [
         {"audio__materialise": "flac", "augment__materialise": "flac", "egs__kind": "audio"},
-        {"augment__materialise": "ark", "features__compression": "0", "train__optimiser": "adamw"},
+        {"augment__materialise": "ark", "features__compression": "0", "train__optimiser": "adam"},
         {"features__compression": "2", "vad__method": "energy", "audio__sample_rate": "8000"},
+        {"train__ema": "0.9", "train__keep": "3", "train__phases": "[{epochs: 1, optimiser: adamw}]"},
     ],
 )
 def test_so_it_is_with_other_options_and_with_training(
@@ -116,6 +118,15 @@ def test_a_disk_that_is_too_small_is_refused_with_need_and_free(
         plan.refuse_full(made.run, found)
 
 
+def test_a_plan_for_other_copies_of_the_same_egs_is_made_though_their_sets_are_not_there(made: Made) -> None:
+    # --augment none first, the recipe's own augmentation behind it: the egs have a plan, and new inputs.
+    augment = {**made.run.options["augment"], "kinds": ["noise", "speed0.9", "reverb"]}
+    run = replace(made.run, options={**made.run.options, "augment": augment})
+    assert status.units_of(run)["egs"][0].folder == made.run.egs and not (run.data / "train_reverb").exists()
+    rows = {row.stage: row for row in plan.rows(run, list(STAGES))}
+    assert "train_reverb" in rows["egs"].why and rows["egs"].rest and rows["egs"].shards
+
+
 def test_what_is_there_already_needs_no_disk(made: Made) -> None:
     rows = {row.stage: row for row in plan.rows(made.run, list(STAGES), force=True)}
     assert (rows["features"].rest or 0.0) < 0.2 * made.took["features"]
@@ -124,8 +135,9 @@ def test_what_is_there_already_needs_no_disk(made: Made) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--models.pooling", "asp"], "unknown pooling 'asp'.*known: astp"),
-        (["--models.encoder", "resnet"], "unknown encoder"),
+        (["--models.pooling", "astb"], "unknown pooling 'astb'.*known: .*astp"),
+        (["--models.encoder", "ecapo"], "unknown encoder"),
+        (["--models.encoder", "resnet"], "encoder resnet has no option "),
         (["--features.num_mel_bins", "400"], "mel"),
         (["--train.loss", "circle"], "unknown loss"),
         (["--train.lr", "0"], "lr is 0"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -114,11 +116,12 @@ def test_a_training_that_outlived_its_driver_writes_nothing_into_the_next_one(
     unit = Unit(name=run.tag, stage="train", folder=run.exp, version=1, options={"lr": 1})
     checkpoint = run.exp / "checkpoints" / "step-000000002.pt"
 
-    def train_on(*_: object) -> None:
+    def train_on(*_: object, before: Callable[[], None]) -> None:
+        before()
         if begun == "by --force":
             train.reset(run, unit)
         elif begun:  # another process, which has asked nothing
-            anew = threading.Thread(target=train._keep_or_clear, args=(run, "another key"))
+            anew = threading.Thread(target=train._keep_or_clear, args=(run, replace(unit, version=2)))
             anew.start()
             anew.join()
         write_text(checkpoint, "old")

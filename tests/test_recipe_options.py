@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pysteps.formats.errors import InputError
-from pysteps.recipe.options import help_text, parse, stage_number
+from pysteps.recipe.options import as_called, help_text, parse, stage_number
 from pysteps.recipe.resolve import resolve
 
 
@@ -172,3 +172,30 @@ def test_a_stage_behind_the_last_is_the_recipes() -> None:
     assert stage_number("10", ["a"] * 10 + ["diarize"]) == 10
     with pytest.raises(InputError, match="unknown stage diarize.*0 to 9"):
         stage_number("diarize")
+
+
+@pytest.mark.parametrize("name", ["init", "model"])
+def test_a_model_that_is_not_there_is_refused_before_anything_runs(root: Path, name: str) -> None:
+    (root / "gone").mkdir()
+    with pytest.raises(
+        InputError, match=f"gone: no model.safetensors here; the folder is empty.*--train.{name}"
+    ):
+        resolve(root, parse(["--recipe", "tiny", f"--train.{name}", str(root / "gone")]))
+    (root / "gone" / "model.safetensors").touch()
+    assert resolve(root, parse(["--recipe", "tiny", f"--train.{name}", str(root / "gone")])).options["train"][
+        name
+    ]
+
+
+def test_folders_count_from_where_the_command_was_called(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMBRE_CALLER", str(root / "egs"))
+    words = ["--corpus", "a", "--train.init", "x/model", "--prepare.roots.musan", "/m", "--train.model", ""]
+    chosen = parse([*words, "--train.loss", "am"])
+    as_called(chosen, root)
+    assert chosen.values["corpus"] == f"{root}/egs/a"
+    assert dict(chosen.settings) == {
+        "train.init": f"{root}/egs/x/model",
+        "prepare.roots.musan": "/m",
+        "train.model": "",
+        "train.loss": "am",
+    }

@@ -20,7 +20,7 @@ RECIPE = ("--recipe", "conversations")
 def first(repo: Path, tmp_path: Path) -> tuple[str, ...]:
     """The words that name a work folder; its run was made with another VAD and a small network."""
     words = (*RECIPE, "--work", str(tmp_path), "--tag", "t")
-    own = ("--models", "ecapa512", "--models.channels", "32", "--vad", "energy", "--corpus", "voices")
+    own = ("--models", "ecapa512", "--models.network.channels", "32", "--vad", "energy", "--corpus", "voices")
     own += ("--diarize.shift", "0.5", "--features.num_mel_bins", "40")
     run = resolve(repo, parse([*words, *own]))
     run.save(run.exp / "run.json")
@@ -35,11 +35,11 @@ def test_another_diarization_forgets_no_option_of_the_stages_before(
     repo: Path, first: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = resumed(repo, *first, "--stage", "diarize", "--diarize", "spectral")
-    assert run.options["models"]["channels"] == 32 and run.options["models"]["feature_dim"] == 40
+    assert run.options["models"]["network"]["channels"] == 32 and run.options["models"]["feature_dim"] == 40
     assert (run.names["models"], run.names["vad"], run.corpus) == ("ecapa512", "energy", "voices")
     assert run.options["diarize"]["clustering"] == "spectral"
     said = capsys.readouterr().err
-    assert "run.json: " in said and "--models.channels 32" in said and "clustering" not in said
+    assert "run.json: " in said and "--models.network.channels 32" in said and "clustering" not in said
 
 
 def test_the_width_of_the_features_is_not_said_to_be_taken_over_for_the_network(
@@ -47,7 +47,7 @@ def test_the_width_of_the_features_is_not_said_to_be_taken_over_for_the_network(
 ) -> None:
     resumed(repo, *first, "--stage", "diarize")
     said = capsys.readouterr().err
-    assert "--features.num_mel_bins 40" in said and "--models.channels 32" in said
+    assert "--features.num_mel_bins 40" in said and "--models.network.channels 32" in said
     assert "feature_dim" not in said, "no option: it follows from the features"
 
 
@@ -102,21 +102,21 @@ def test_a_tag_is_refused_only_where_the_first_stage_begins_with_what_is_not_the
 
 
 def test_what_is_given_goes_before_what_the_folder_says(repo: Path, first: tuple[str, ...]) -> None:
-    run = resumed(repo, *first, "--stage", "diarize", "--models.channels", "64", "--vad", "webrtc")
-    assert run.options["models"]["channels"] == 64 and run.names["models"] == "ecapa512"
+    run = resumed(repo, *first, "--stage", "diarize", "--models.network.channels", "64", "--vad", "webrtc")
+    assert run.options["models"]["network"]["channels"] == 64 and run.names["models"] == "ecapa512"
     assert run.names["vad"] == "webrtc" and run.egs_tag.endswith("_webrtc")
 
 
 def test_stages_behind_the_last_one_keep_theirs(repo: Path, first: tuple[str, ...]) -> None:
     run = resumed(repo, *first, "--stage", "vad", "--stop-stage", "features")
-    assert run.options["diarize"]["shift"] == 0.5 and run.options["models"]["channels"] == 32
+    assert run.options["diarize"]["shift"] == 0.5 and run.options["models"]["network"]["channels"] == 32
     assert run.names["vad"] == "webrtc"  # runs now
 
 
 def test_a_whole_run_is_what_the_recipe_says(repo: Path, first: tuple[str, ...]) -> None:
     run = resumed(repo, *first)
     assert run == resolve(repo, parse([*RECIPE, "--work", run.work, "--tag", "t", "--corpus", run.corpus]))
-    assert run.options["models"]["channels"] != 32 and run.names["vad"] == "webrtc"
+    assert run.options["models"]["network"]["channels"] != 32 and run.names["vad"] == "webrtc"
 
 
 @pytest.mark.parametrize("text", ["{", '{"recipe": "conversations"}'])
@@ -128,4 +128,4 @@ def test_a_run_file_that_cannot_be_read_says_nothing(repo: Path, first: tuple[st
 
 def test_another_recipe_s_folder_says_nothing(repo: Path, first: tuple[str, ...]) -> None:
     run = resumed(repo, "--recipe", "mini", *first[2:], "--stage", "score")
-    assert run.options["models"]["channels"] != 32
+    assert run.options["models"]["network"]["channels"] != 32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -116,25 +117,42 @@ class Whiten(Affine):
 
 
 class Lda(Affine):
-    """``lda [DIM] [total-covariance-factor=0.0]``; without DIM as many as speakers allow (see fit_lda)."""
+    """``lda [DIM or up-to=DIM] [total-covariance-factor=0.0]``: DIM dimensions (see fit_lda).
+
+    Without DIM there are as many as speakers allow; ``up-to=DIM`` takes fewer where they do not allow DIM,
+    and leaves vectors as they are where that is one.
+    """
 
     name = "lda"
     stored = "transform.mat"
 
     @classmethod
-    def understood(cls, words: list[str]) -> tuple[int | None, float]:
+    def understood(cls, words: list[str]) -> tuple[int | None, int | None, float]:
         dim = words[0] if words and "=" not in words[0] else None
-        numbers, _ = options("lda", words if dim is None else words[1:], {"total-covariance-factor": 0.0})
+        defaults = {"total-covariance-factor": 0.0, "up-to": 0.0}
+        numbers, _ = options("lda", words if dim is None else words[1:], defaults)
         if dim is not None and not (dim.isascii() and dim.isdigit() and int(dim)):
             raise InputError(f"lda: {dim!r} is not a number of dimensions")
         factor = numbers["total-covariance-factor"]
         if not 0 <= factor <= 1:
             raise InputError(f"lda: total-covariance-factor={factor:g} is outside 0..1")
-        return None if dim is None else int(dim), factor
+        most = numbers["up-to"] if any(word.startswith("up-to=") for word in words) else None
+        if most is not None and (dim is not None or most < 2 or most % 1):
+            raise InputError(f"lda: up-to={most:g}: it is a whole number from 2, in DIM's place")
+        return None if dim is None else int(dim), None if most is None else int(most), factor
 
     @classmethod
     def learn(cls, words: list[str], x: Floats, speakers: Sequence[str], sets: Sets) -> Floats:
-        dim, factor = cls.understood(words)
+        dim, most, factor = cls.understood(words)
+        if most is not None:
+            count = len(set(speakers))
+            dim = min(most, x.shape[1], count - 1)
+            some = f"{dim} dimensions" if dim > 1 else "left out"
+            if dim < most:
+                said = f"lda up-to={most}: {some}: {count} speakers and {x.shape[1]} dimensions allow no more"
+                print(said, file=sys.stderr)
+            if dim < 2 <= count:  # length-norm would leave but the sign of one, and two scores in all
+                return np.eye(x.shape[1], x.shape[1] + 1)
         return fit_lda(x, speakers, dim, total_covariance_factor=factor)
 
 

@@ -85,12 +85,17 @@ class DataSet:
         tables.write_table(self.folder / "dropped", dropped)
 
 
+def ordered(data: DataSet) -> list[Path]:
+    """Those of a set's tables that must stand in C-locale order."""
+    names = ("wav.scp", "segments", "spk2utt", "spk2gender", "enrol", "text", "reco2dur")
+    present = [data.folder / name for name in names if data.has(name)]
+    return sorted([*present, *data.folder.glob("utt2*")])
+
+
 def mend(data: DataSet) -> list[str]:
     """Put right what is safe to put right (order, spk2utt) and return a sentence for each change."""
     said = []
-    names = ("wav.scp", "segments", "spk2utt", "spk2gender", "enrol", "text", "reco2dur")
-    present = [data.folder / name for name in names if data.has(name)]
-    for path in sorted([*present, *data.folder.glob("utt2*")]):
+    for path in ordered(data):
         if not tables.keys_rise(path):
             # A key that comes twice is an error, never mended.
             tables.write_table(path, tables.read_table(path, values=False))

@@ -57,8 +57,17 @@ class Unit:
             then = json.loads(self.stamp.read_text("utf-8"))
         except json.JSONDecodeError:
             return "its stamp is damaged"
+        if why := self.differs(then):
+            return why
+        for path in self.outputs:
+            if not path.exists():
+                return f"{path} is missing"
+        return None
+
+    def differs(self, then: dict[str, Any]) -> str | None:
+        """The first thing that is other now than in ``then``, an earlier ``content``; None if nothing is."""
         now = self.content()
-        then["inputs"] = {recorded(path): value for path, value in then.get("inputs", {}).items()}
+        then = {**then, "inputs": {recorded(path): value for path, value in then.get("inputs", {}).items()}}
         if then.get("version") != now["version"]:
             return f"made by version {then.get('version')} of the stage, now {now['version']}"
         for kind in ("options", "inputs"):
@@ -66,9 +75,6 @@ class Unit:
                 before, after = then.get(kind, {}).get(name), now[kind].get(name)
                 if before != after:
                     return f"{name} changed" if kind == "inputs" else _change(name, before, after)
-        for path in self.outputs:
-            if not path.exists():
-                return f"{path} is missing"
         return None
 
     def done(self) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from ..formats.errors import InputError, guarded
 from ..formats.names import MORE, STAGES
 from ..formats.run import Run
-from .options import Chosen, help_text, parse, stage_number
+from .options import Chosen, as_called, help_text, parse, stage_number
 
 
 def _gpus(wanted: str, cmd: str) -> int:
@@ -47,26 +47,21 @@ def _nodes(chosen: Chosen) -> int:
     return nodes
 
 
-def _as_called(chosen: Chosen, root: Path) -> None:
-    # run.sh works in the checkout; what the caller wrote is relative to where the caller is.
-    caller = Path(os.environ.get("TIMBRE_CALLER", root))
-    for name in ("corpus", "work", "scratch"):
-        if chosen.values.get(name, "$").startswith("$"):  # the node's own $TMPDIR
-            continue
-        if caller.resolve() != root.resolve():
-            chosen.values[name] = os.path.normpath(caller / chosen.values[name])
-
-
 def _recipes(root: Path) -> None:
-    from .resolve import VARIABLES, read_recipe
+    from .listing import read_rows, table
 
-    print(f"{'recipe':14s} {'hours':>8s} {'speakers':>8s}  {'licence':24s} expected result; description")
-    for script in sorted(root.glob("egs/*/recipe.sh")):
-        say = {**VARIABLES, **read_recipe(script.parent)}
-        print(
-            f"{script.parent.name:14s} {say['hours']:>8s} {say['speakers']:>8s}  {say['licence']:24s} "
-            f"{say['expected']}; {say['description']}"
-        )
+    rows, wrong = read_rows(root)
+    print(table(rows, shutil.get_terminal_size((120, 24)).columns))
+    for line in wrong:
+        print(f"warning: {line}", file=sys.stderr)
+
+
+def _download(chosen: Chosen) -> None:
+    from ..prepare.download_command import for_recipe
+
+    if not chosen.values.get("corpus"):
+        raise InputError("--download needs a folder", mend="say --corpus FOLDER")
+    for_recipe(chosen.values.get("recipe", "mini"), Path(chosen.values["corpus"]))
 
 
 def _settings(run: Run, chosen: Chosen, stages: list[str]) -> dict[str, str]:
@@ -83,16 +78,16 @@ def _settings(run: Run, chosen: Chosen, stages: list[str]) -> dict[str, str]:
     fresh, again = ([], []) if cleaning else fresh_stages(run, stages, "force" in chosen.flags)
     stale = [] if cleaning else [stage for stage in stages if stage not in fresh]
     if stale:
-        from .plan import refuse_launcher
+        from .plan import refuse_launcher, refuse_speakers
 
+        refuse_speakers(run, stale)
         refuse_launcher(stale, how, path)
     writable(run)
     run.save(resolved)
     if stale:
-        from .disk import Estimate
-        from .plan import note
+        from .plan import note_ahead
 
-        note(run, Estimate(run))
+        note_ahead(run, stale)
     return {
         "run": str(path),
         "resolved": str(resolved),
@@ -121,12 +116,13 @@ def _how(chosen: Chosen) -> dict[str, str]:
 
 
 def _dry_run(run: Run, chosen: Chosen, stages: list[str]) -> None:
-    from .plan import refuse_full, refuse_launcher, refuse_unbuildable, rows, text
+    from .plan import refuse_full, refuse_launcher, refuse_speakers, refuse_unbuildable, rows, text
 
     refuse_unbuildable(run)
     found, how = rows(run, stages, "force" in chosen.flags), _how(chosen)
     print(text(run, found, how, run.exp / "run.json"), flush=True)
     if stale := [row.stage for row in found if row.why]:
+        refuse_speakers(run, stale)
         refuse_launcher(stale, how, run.exp / "run.json")
     if "ignore-disk" not in chosen.flags:
         refuse_full(run, found)
@@ -144,12 +140,15 @@ def main() -> None:
     """Parse, then print help, status, plan or recipes, or hand the settings to run.sh."""
     root = Path.cwd()
     chosen = parse(sys.argv[1:])
-    _as_called(chosen, root)
+    as_called(chosen, root)
     if "help" in chosen.flags:
         print(help_text())
         return
     if "recipes" in chosen.flags:
         _recipes(root)
+        return
+    if "download" in chosen.flags:
+        _download(chosen)
         return
     from .checks import refuse_unknown_tag
     from .resolve import resolve

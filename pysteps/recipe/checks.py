@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 from ..augment.options import check_mp3
 from ..backend.line import parse_line
+from ..backend.speakers import fitting, shortened
 from ..diarize.options import DiarizeOptions, refuse_backend
 from ..formats.errors import InputError
 from ..formats.run import Run
+from ..prepare.corpus import inside
+from ..train.options import TrainOptions
+from ..train.phases import phases_of
 from .options import nearest
 
 # What the first stage of a run reads in exp/TAG.
@@ -49,6 +55,17 @@ def check_prepare(root: Path, name: str, where: Path) -> None:
         raise InputError(f"no local/{name}.py to prepare the corpus", where=where, mend=nearest(name, known))
 
 
+def check_start(train: TrainOptions) -> None:
+    """InputError unless the model that training begins with, or that stands in its place, is there."""
+    for name, folder in (("init", train.init), ("model", train.model)):
+        if folder and not (Path(folder) / "model.safetensors").is_file():
+            raise InputError(
+                f"no model.safetensors here; {inside(Path(folder))}",
+                where=folder,
+                mend=f"--train.{name} is the folder of a model, such as exp/TAG/model",
+            )
+
+
 def check_together(options: dict[str, dict[str, Any]]) -> None:
     """InputError for options of several stages that contradict each other."""
     augment = options["augment"]
@@ -64,6 +81,15 @@ def check_together(options: dict[str, dict[str, Any]]) -> None:
             "training can augment audio only, and these egs are of features",
             where="augment.when training, egs.kind features",
             mend="--egs.kind audio, or --augment.when copies",
+        )
+    train = TrainOptions(**options["train"])
+    check_start(train)
+    wanted = [number for number, phase in enumerate(phases_of(train), 1) if phase.chunks == "long"]
+    if wanted and not train.model and not options["egs"]["long_seconds"]:
+        raise InputError(
+            f"phase {wanted[0]} of training wants long chunks, and these egs are to have none",
+            where="train.chunks long, egs.long_seconds 0",
+            mend="--egs.long_seconds 6",
         )
 
 
@@ -82,3 +108,31 @@ def check_sets(run: Run) -> None:
                 said = f"back end {back} adapts to {name}: possible are {', '.join(known)}"
                 mend = "name it in adapt_sets of the recipe; a back end never sees an evaluation set"
                 raise InputError(said, where=f"egs/{run.recipe}/recipe.sh", mend=mend)
+
+
+def check_speakers(run: Run) -> None:
+    """InputError for back ends that want more training speakers than there are: before training, not behind.
+
+    Nothing is known before stage prepare. What stages drop later may still leave too few for stage backend.
+    """
+    if not run.set(run.train_set).has("utt2spk"):
+        return
+    lines = run.options["backend"]["backends"]
+    count = len(run.set(run.train_set).speakers())
+    if count < 2:  # there is no line for them; training and stage backend say so
+        return
+    found = {name: fitting(line, count) for name, line in lines.items()}
+    wrong = {name: (links, line) for name, (links, line) in found.items() if links}
+    if wrong:
+        which = ", ".join(f"{name} ({', '.join(links)})" for name, (links, _) in wrong.items())
+        mends = (f"--backend.backends.{name} {shlex.quote(line)}" for name, (_, line) in wrong.items())
+        said = f"{count} training speakers are too few for back end {which}"
+        raise InputError(said, where=run.data / run.train_set, mend=f"add {' '.join(mends)}")
+    for name, line in lines.items():
+        if link := shortened(line, count):
+            what = (
+                f"leave {link} {count - 1} dimensions"
+                if count > 2
+                else f"are too few for {link}: it is left out"
+            )
+            print(f"note: back end {name}: {count} training speakers {what}", file=sys.stderr)

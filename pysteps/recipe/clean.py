@@ -27,7 +27,7 @@ BULK = {
     "audio": ("audio.*.ark",),
     "augment": ("audio.*.ark",),
     "features": ("feats.*.ark", "cmvn.*.ark"),
-    "egs": ("train.*", "valid.*", "plan"),
+    "egs": ("train.*", "valid.*", "long.*", "plan"),
     "train": ("checkpoints",),
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,12 @@ from ..augment.effects import EFFECTS, parse_chain
 from ..augment.live import speaker_suffix
 from ..augment.options import AugmentOptions
 from ..egs.cut import ChunkGeometry
-from ..egs.live import highest_speed, voices
+from ..egs.live import highest_speed, own_speed, voices
 from ..features.contract import FeaturesOptions
 from ..formats.errors import InputError
 from ..formats.run import Run
+from ..train.options import TrainOptions
+from ..train.phases import phases_of
 from .extent import Extent, Heard, extent, heard
 
 BLOCK = 4096
@@ -177,7 +180,7 @@ class Estimate:
         return of.frames(self.geometry, self.rate) * self.heard(self.run.train_set).voiced
 
     def egs_archives(self) -> int:
-        """Archives of training chunks, and the one of those held out."""
+        """Archives of training chunks, the one of those held out, and the long ones."""
         self._egs()
         return self._archives + 1
 
@@ -212,7 +215,26 @@ class Estimate:
         for line in (key + 5, 2 * key + 12):  # train.N.lab, plan/train.N
             files.add(line * chunks / archives, archives)
         files.add(shortest * self.dim * 2 * held).add(BLOCK, 12 + 2 * archives)  # valid.1; shards, the rest
+        if options["long_seconds"]:
+            self._long(files, round(options["long_seconds"] * 1000 / shift), key)
         return files.bytes
+
+    def _long(self, files: Files, length: int, key: float) -> None:
+        # long.N.ark, .lab, plan/long.N; held-out utterances are few.
+        options, geometry = self.run.options["egs"], ChunkGeometry(self.geometry, self.rate)
+        names = [self.run.train_set, *(name for name, kind in self.run.copies.items() if own_speed(kind))]
+        frames = np.concatenate([self.voiced(name) for name in names])
+        chunks = np.maximum(1, frames[frames >= length] * options["long_repeats"] / length).sum()
+        if not chunks:
+            raise InputError("no utterance is long enough for a long chunk")
+        archives = max(1, round(chunks / options["archive_chunks"]))
+        self._archives += archives
+        size = length * self.dim * 2 + key + 24
+        if options["kind"] == "audio":
+            size = 2 * geometry.samples(length) + key + 45
+        for line in (size, key + 5, 2 * key + 12):
+            files.add(line * chunks / archives, archives)
+        files.add(BLOCK, 2 * archives)
 
     def _train(self) -> float:
         from .network import state_bytes
@@ -221,10 +243,12 @@ class Estimate:
         suffixes = {speaker_suffix(parse_chain(kind), chosen) for kind in self.run.copies.values()}
         names = {*suffixes, *voices(self.run)}
         model, state = state_bytes(self.run, self.extent(self.run.train_set).speakers * len(names))
-        options, files = self.run.options["train"], Files()
-        # Two states to go on from, a model an epoch of the last ones, and their mean.
-        files.add(state + 4000, 2).add(model + 2000, min(options["average"], options["epochs"]) + 1)
-        return files.add(BLOCK, 8).add(300 * options["epochs"]).bytes
+        options, files = TrainOptions(**self.run.options["train"]), Files()
+        phases = phases_of(options)
+        # States to go on from, epochs that a phase's mean is of, those that it began with, and the mean.
+        counts = [0, *(min(phase.average, phase.epochs) for phase in phases)]
+        files.add(state + 4000, options.keep).add(model + 2000, max(map(sum, pairwise(counts))) + 1)
+        return files.add(BLOCK, 8).add(450 * sum(phase.epochs for phase in phases)).bytes
 
     def _extract(self) -> float:
         options, files = self.run.options["extract"], Files()

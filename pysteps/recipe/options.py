@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..formats.errors import InputError
 from ..formats.names import MORE, STAGES
@@ -30,6 +32,7 @@ FLAGS = {
     "force": "redo the chosen stages even where they are fresh; clean what is still needed",
     "ignore-disk": "begin even where the products are not expected to fit on the disk",
     "recipes": "list the recipes",
+    "download": "get the recipe's corpus into --corpus FOLDER (openly licensed ones), and end",
     "help": "print this text",
 }
 
@@ -113,3 +116,23 @@ def help_text() -> str:
         "docs/recipes.md.",
     ]
     return "\n".join(lines)
+
+
+_FOLDERS = ("prepare.roots.", "train.init", "train.model")  # settings that name one
+
+
+def as_called(chosen: Chosen, root: Path) -> None:
+    """Make the folders on a command line mean what they did where ./run.sh was called (TIMBRE_CALLER).
+
+    It works in the checkout, ``root``.
+    """
+    caller = Path(os.environ.get("TIMBRE_CALLER", root))
+    if caller.resolve() == root.resolve():
+        return
+    for name in ("corpus", "work", "scratch"):
+        if not chosen.values.get(name, "$").startswith("$"):  # the node's own $TMPDIR
+            chosen.values[name] = os.path.normpath(caller / chosen.values[name])
+    chosen.settings[:] = [
+        (key, os.path.normpath(caller / value) if value and key.startswith(_FOLDERS) else value)
+        for key, value in chosen.settings
+    ]

@@ -18,6 +18,7 @@ from ..formats.errors import InputError
 from ..formats.names import STAGES
 from ..formats.run import Run
 from ..formats.stamps import Unit
+from .checks import check_speakers
 from .clean import cleaned
 from .disk import Estimate
 from .space import SPARE, free, places, short, size_text, used
@@ -79,7 +80,8 @@ def _waiting(run: Run, stage: str, units: list[Unit], estimate: Estimate, begun:
         return None
     for unit in units:
         try:
-            if begun:
+            # Sets of copies are not there before stage augment, though another run's plan may be.
+            if begun and all(path.is_file() for path in unit.inputs):
                 total += len(shards.pending(unit))
                 continue
         except InputError:
@@ -97,11 +99,12 @@ def _waiting(run: Run, stage: str, units: list[Unit], estimate: Estimate, begun:
 
 
 def refuse_unbuildable(run: Run) -> None:
-    """InputError for options that the stages themselves would refuse: filters, pyworld, network, training."""
+    """InputError for options that the stages themselves would refuse: filter, package, network, training."""
     from ..features.fbank import Fbank
     from ..features.pitch import library
     from ..train.loop import check
     from ..train.options import TrainOptions
+    from ..train.watch import refuse_missing
     from .network import build
 
     features = FeaturesOptions(**run.options["features"])
@@ -109,7 +112,9 @@ def refuse_unbuildable(run: Run) -> None:
     if features.pitch:
         library()
     build(run, 2)
-    check(TrainOptions(**run.options["train"]))
+    train = TrainOptions(**run.options["train"])
+    check(train)
+    refuse_missing(train)
     highest_speed(run)
 
 
@@ -190,6 +195,15 @@ def refuse_launcher(stages: list[str], how: Mapping[str, str], path: Path) -> No
     sys.stderr.write(said.stderr)
 
 
+def refuse_speakers(run: Run, stages: list[str]) -> None:
+    """InputError where ``stages``, which will run, come to a back end that has too few training speakers.
+
+    Stage prepare writes the sets anew: behind it ``main`` looks.
+    """
+    if "backend" in stages and "prepare" not in stages:
+        check_speakers(run)
+
+
 def python(module: str, *words: str) -> str:
     """A command of this program as people write it."""
     return shlex.join(["python", "-m", f"pysteps.{module}", *words])
@@ -213,17 +227,36 @@ def refuse_full(run: Run, found: list[Row]) -> None:
         )
 
 
-def note(run: Run, estimate: Estimate) -> None:
+def note(run: Run, estimate: Estimate | None) -> None:
     """Write exp/TAG/todo/disk: a stage and its bytes a line, for steps to compare with what is free."""
-    known = {stage: KNOWN[stage] if stage in KNOWN else estimate.stage(stage) for stage in STAGES}
+    known: dict[str, float | None] = dict(KNOWN)
+    if estimate is not None:
+        known |= {stage: estimate.stage(stage) for stage in STAGES if stage not in KNOWN}
     lines = (f"{stage} {size:.0f}\n" for stage, size in known.items() if size is not None)
     write_text(run.exp / "todo" / "disk", "".join(lines))
 
 
+def note_ahead(run: Run, stages: list[str]) -> None:
+    """Write exp/TAG/todo before ``stages`` run: what ``note`` writes, and their names.
+
+    Where stage prepare is among them no size of a set holds, so that steps ask ``main`` behind it.
+    """
+    ahead = "prepare" in stages
+    note(run, None if ahead else Estimate(run))
+    write_text(run.exp / "todo" / "stages", f"{' '.join(stages)}\n")
+
+
 def main() -> None:
-    """``python -m pysteps.recipe.plan RUN STAGE``: refuse to begin a stage whose products do not fit."""
+    """``python -m pysteps.recipe.plan RUN STAGE``: refuse to begin a stage that cannot end well.
+
+    Its products do not fit; or it is the first behind stage prepare, and a back end wants more speakers.
+    """
     path, stage = sys.argv[1:]
     run = Run.load(path)
+    todo = run.exp / "todo" / "stages"
+    ahead = todo.read_text("utf-8").split() if todo.is_file() else []
+    if stage == "audio" and "prepare" in ahead and "backend" in ahead:
+        check_speakers(run)
     estimate = Estimate(run)
     note(run, estimate)
     whole = estimate.stage(stage)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -77,6 +78,7 @@ VARIABLES = {
     "options": "",
     "hours": "",
     "speakers": "",
+    "size": "",
     "licence": "",
     "expected": "",
     "caution": "",
@@ -211,7 +213,8 @@ def resolve(root: Path, chosen: Chosen) -> Run:
     present = _present(recipe, asked, folder / "recipe.sh")
     names = {stage: named.get(stage, "default") for stage in present if stage != "prepare"}
     folders = [root / folder / "conf", root / "conf"]
-    options = _options({stage: read_conf(folders, stage, names[stage]) for stage in names}, present, settings)
+    written = {stage: read_conf(folders, stage, names[stage]) for stage in names}
+    options = _options(written, present, settings)
     tag = chosen.values.get("tag") or f"{names['models']}_{names['features']}_{names['train']}"
     if "/" in tag or tag in (".", "..", "egs"):
         raise InputError(f"--tag {tag} is no folder name")
@@ -229,7 +232,11 @@ def resolve(root: Path, chosen: Chosen) -> Run:
         plain, options = options, _options({**confs, **before.options}, present, now)
         before.say(options, plain)
     check_together(options)
-    options["models"]["feature_dim"] = FeaturesOptions(**options["features"]).dim
+    options["models"]["feature_dim"] = dim = FeaturesOptions(**options["features"]).dim
+    meant = written["models"].get("feature_dim", dim)
+    if meant != dim and "models" not in before.options:  # said where the network is chosen
+        said = f"{names['models']} was published for {meant} features a frame, {names['features']} has {dim}"
+        print(f"note: {said}; any number works", file=sys.stderr)
     check_prepare(root, variables["prepare"] or name, folder / "recipe.sh")
     run = Run(
         recipe=name,

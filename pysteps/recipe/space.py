@@ -18,7 +18,9 @@ def places(run: Run, stage: str) -> list[Path]:
     exp = run.exp
     fixed = {
         "egs": [run.egs],
-        "train": [exp / part for part in ("checkpoints", "model", "curves.jsonl", "tensorboard")],
+        "train": [
+            exp / part for part in ("checkpoints", "model", "curves.jsonl", "tensorboard", "wandb", "clearml")
+        ],
         "extract": [exp / "xvectors"],
         "backend": [exp / "backend"],
         "score": [exp / part for part in ("scores", "results.json", "report.html", "det.png")],
