@@ -8,16 +8,16 @@ If ROOT holds train/, dev/ and eval/ folders, that split is kept.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from pathlib import Path
 
 from local.augmentation import prepare_pools
-from pysteps.formats.atomic import write_text
 from pysteps.formats.errors import InputError
 from pysteps.formats.rng import generator
 from pysteps.formats.tables import invert, write_table
+from pysteps.prepare.build import write_trials
 from pysteps.prepare.corpus import Corpus
 from pysteps.prepare.script import main
+from pysteps.prepare.trials import all_pairs, drawn_utterances
 
 SETS = ("train", "dev", "eval")
 KINDS = tuple(".wav .flac .ogg .opus .mp3 .m4a .aac .mp4 .webm .sph .aiff .wma .amr".split())
@@ -68,21 +68,6 @@ def write_set(folder: Path, speakers: Mapping[str, Sequence[Path]]) -> dict[str,
     return utt2spk
 
 
-def write_trials(path: Path, utt2spk: Mapping[str, str], seed: int) -> None:
-    """All unordered pairs of at most UTTERANCES utterances, drawn so that speakers share them evenly."""
-    ranked = []
-    for speaker, utts in invert(utt2spk).items():
-        names = utts.split()
-        order = generator(seed, speaker, "trials").permutation(len(names))
-        ranked += [(int(rank), utt) for rank, utt in zip(order, names, strict=True)]
-    chosen = sorted(utt for _, utt in sorted(ranked)[:UTTERANCES])
-    lines = (
-        f"{one} {two} {'target' if utt2spk[one] == utt2spk[two] else 'nontarget'}\n"
-        for one, two in combinations(chosen, 2)
-    )
-    write_text(path, "".join(lines))
-
-
 def prepare(corpus: Corpus, data: Path, seed: int) -> None:
     """Write data/{train,dev,eval} and the pools that augmentation draws from."""
     if all((corpus.root / name).is_dir() for name in SETS):
@@ -96,7 +81,8 @@ def prepare(corpus: Corpus, data: Path, seed: int) -> None:
     for name, speakers in sets.items():
         utt2spk = write_set(data / name, speakers)
         if name != "train":
-            write_trials(data / name / "trials", utt2spk, seed)
+            chosen = drawn_utterances(utt2spk, UTTERANCES, seed)
+            write_trials(data / name / "trials", all_pairs(chosen))
     prepare_pools(corpus, data, seed)
 
 

@@ -10,17 +10,18 @@ share a session, so figures are optimistic.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from local.augmentation import prepare_pools
 from pysteps.audio.read import duration
-from pysteps.formats.atomic import write_text
 from pysteps.formats.errors import InputError
 from pysteps.formats.rng import generator
 from pysteps.formats.tables import invert, write_table
+from pysteps.prepare.build import write_trials
 from pysteps.prepare.corpus import Corpus
 from pysteps.prepare.script import main
+from pysteps.prepare.trials import Trial, all_pairs
 
 TRAIN, TEST = "train-clean-100", "test-other"
 DEV_SPEAKERS, EVAL_SPEAKERS = 20, 50
@@ -96,14 +97,9 @@ def write_set(folder: Path, files: Sequence[Path], genders: Mapping[str, str]) -
     return sorted(utt2spk)
 
 
-def write_trials(path: Path, utts: Sequence[str]) -> None:
-    """Every unordered pair of pieces, once."""
-    lines = []
-    for index, one in enumerate(utts):
-        for two in utts[index + 1 :]:
-            same = one.split("-")[0] == two.split("-")[0]
-            lines.append(f"{one} {two} {'target' if same else 'nontarget'}\n")
-    write_text(path, "".join(lines))
+def all_pieces(utts: Sequence[str]) -> Iterator[Trial]:
+    """Every unordered pair of pieces, once; a piece's name begins with its speaker's."""
+    return all_pairs({utt: utt.split("-")[0] for utt in utts})
 
 
 def prepare_sets(corpus: Path, data: Path, seed: int, prefix: str = "") -> None:
@@ -130,9 +126,9 @@ def prepare_sets(corpus: Path, data: Path, seed: int, prefix: str = "") -> None:
         files = sorted(file for speaker in speakers for file in by_speaker[speaker])
         utts = write_set(data / f"{prefix}{name}", files, genders)
         if name != "train":
-            write_trials(data / f"{prefix}{name}" / "trials", utts)
+            write_trials(data / f"{prefix}{name}" / "trials", all_pieces(utts))
     folder = data / f"{prefix}{TEST}"
-    write_trials(folder / "trials", write_set(folder, tests, genders))
+    write_trials(folder / "trials", all_pieces(write_set(folder, tests, genders)))
 
 
 def prepare(corpus: Corpus, data: Path, seed: int) -> None:

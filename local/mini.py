@@ -8,16 +8,16 @@ three trial lists: all pairs, pairs within a package, and pairs within a package
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
-from itertools import combinations
+from collections.abc import Mapping
 from pathlib import Path
 
 from local.augmentation import place, prepare_pools
-from pysteps.formats.atomic import write_text
 from pysteps.formats.errors import InputError
 from pysteps.formats.tables import invert, write_table
+from pysteps.prepare.build import write_trials
 from pysteps.prepare.corpus import Corpus
 from pysteps.prepare.script import main
+from pysteps.prepare.trials import all_pairs
 
 SETS = ("train", "dev", "eval")
 
@@ -28,15 +28,6 @@ def read_tsv(path: Path) -> list[dict[str, str]]:
         raise InputError("no such table", where=path, mend="--corpus is the folder that holds it")
     with open(path, encoding="utf-8", newline="") as handle:
         return list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
-
-
-def write_trials(
-    path: Path, utts: Iterable[str], speaker: Mapping[str, str], group: Callable[[str], object]
-) -> None:
-    """``enrol test target|nontarget`` for each unordered pair of utterances of one group, sorted."""
-    pairs = ((one, two) for one, two in combinations(sorted(utts), 2) if group(one) == group(two))
-    kinds = ("nontarget", "target")
-    write_text(path, "".join(f"{one} {two} {kinds[speaker[one] == speaker[two]]}\n" for one, two in pairs))
 
 
 def write_set(corpus: Path, folder: Path, rows: list[dict[str, str]], genders: Mapping[str, str]) -> None:
@@ -50,13 +41,12 @@ def write_set(corpus: Path, folder: Path, rows: list[dict[str, str]], genders: M
     write_table(folder / "utt2package", package)
     split = folder.name.rpartition("-")[2]
     if split == "dev":
-        write_trials(folder / "trials", utt2spk, utt2spk, lambda utt: None)
+        write_trials(folder / "trials", all_pairs(utt2spk))
     if split == "eval":
-        write_trials(folder / "trials.all", utt2spk, utt2spk, lambda utt: None)
-        write_trials(folder / "trials.package", utt2spk, utt2spk, lambda utt: package[utt])
-        write_trials(
-            folder / "trials.gender", utt2spk, utt2spk, lambda utt: (package[utt], genders[utt2spk[utt]])
-        )
+        write_trials(folder / "trials.all", all_pairs(utt2spk))
+        write_trials(folder / "trials.package", all_pairs(utt2spk, lambda utt: package[utt]))
+        both = all_pairs(utt2spk, lambda utt: (package[utt], genders[utt2spk[utt]]))
+        write_trials(folder / "trials.gender", both)
 
 
 def prepare_sets(corpus: Path, data: Path, prefix: str = "") -> None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.web import Server
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -58,3 +63,14 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pysteps.report.page.det_figure", lambda *_, **__: None)
     monkeypatch.setattr("pysteps.report.sections.training_figures", lambda *_: {})
     monkeypatch.setattr("pysteps.score.pictures.plane", lambda *_: None)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A web server on this machine."""
+    from tests.web import Server
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    started = Server()
+    yield started
+    started.close()

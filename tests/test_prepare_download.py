@@ -6,7 +6,7 @@ import hashlib
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,14 +17,6 @@ from pysteps.prepare.download import Archive, Source
 from pysteps.prepare.download_command import afterwards, command, for_recipe, listing
 from pysteps.prepare.fetch import File
 from tests.web import Server, tar
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    started = Server()
-    yield started
-    started.close()
 
 
 def source(server: Server, **more: object) -> Source:

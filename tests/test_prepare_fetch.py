@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import urllib.request
-from collections.abc import Iterator
 from functools import partial
 from http.client import HTTPMessage
 from pathlib import Path
@@ -19,14 +18,6 @@ from pysteps.prepare.fetch import File
 from tests.web import DATA, Server
 
 MD5 = f"md5:{hashlib.md5(DATA).hexdigest()}"
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    started = Server()
-    yield started
-    started.close()
 
 
 def no_sleep(seconds: float) -> None:

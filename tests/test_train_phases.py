@@ -331,18 +331,23 @@ def rates(options: TrainOptions, steps: int) -> list[float]:
     return [learning_rate(step, steps, options) for step in range(options.epochs * steps)]
 
 
+def torchs(optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler) -> list[float]:
+    """The rates of 40 steps."""
+    found = []
+    for _ in range(40):
+        found.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    return found
+
+
 def test_onecycle_is_torchs() -> None:
     options = TrainOptions(epochs=4, lr=0.2, final_lr=0.0004, schedule="onecycle", warmup_epochs=1)
     other = torch.optim.lr_scheduler.OneCycleLR(
         optimiser := torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1),
         max_lr=0.2, total_steps=40, pct_start=0.25, div_factor=25, final_div_factor=20, cycle_momentum=False,
     )  # fmt: skip
-    theirs = []
-    for _ in range(40):
-        theirs.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
-        other.step()
-    assert rates(options, 10) == pytest.approx(theirs)
+    assert rates(options, 10) == pytest.approx(torchs(optimiser, other))
 
 
 def test_plateau_is_torchs() -> None:
@@ -373,12 +378,7 @@ def test_triangular2_is_torchs() -> None:
     other = torch.optim.lr_scheduler.CyclicLR(
         optimiser, 1e-8, 1e-3, step_size_up=10, mode="triangular2", cycle_momentum=False
     )
-    theirs = []
-    for _ in range(40):
-        theirs.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
-        other.step()
-    assert rates(options, 10) == pytest.approx(theirs)
+    assert rates(options, 10) == pytest.approx(torchs(optimiser, other))
 
 
 def test_rates_for_another_batch_size_grow_with_it() -> None:

@@ -130,6 +130,6 @@ def write_trials(
     if lost:
         said = f"{path}: {lost:,} of {lost + kept:,} trials name what is not there (the first: {missing})"
         print(f"warning: {said}", file=sys.stderr, flush=True)
-    if not kept:
+    if lost and not kept:
         raise InputError("no trials are left", where=path, mend="get the rest of the corpus")
     return kept

@@ -57,7 +57,7 @@ PARTS: list[tuple[Any, str, str]] = [  # what is timed: where it is called by wh
 def main() -> None:
     torch.set_num_threads(1)
     words = [word for word in sys.argv[1:] if word != "--dither"]
-    shared = Path(words[0] if words else "/work/shared/data")
+    shared = Path(words[0] if words else REPO.parent / "shared/data")
     dither = "1" if "--dither" in sys.argv else "0"
     with tempfile.TemporaryDirectory() as work:
         run, info = world(Path(work), shared, dither)
