@@ -102,13 +102,20 @@ def execute(number: str) -> int:
             if (folder / f"{index}.state").exists() and not _troubled(index):
                 running[index] = _start(folder, job, index)
             elif (folder / f"{index}.state").exists():
-                (folder / f"{index}.state").write_text("Eqw")
+                _put(folder / f"{index}.state", "Eqw")
         for index, process in list(running.items()):
             if process.poll() is not None:
                 del running[index]
                 _remove(folder / f"{index}.state")
         time.sleep(0.02)
     return 0
+
+
+def _put(file: Path, text: str) -> None:
+    """Whole or not at all: qstat, qdel and the test look at any moment."""
+    new = file.parent / f"new.{os.getpid()}"
+    new.write_text(text)
+    new.replace(file)
 
 
 def _troubled(index: int) -> bool:
@@ -132,8 +139,8 @@ def _start(folder: Path, job: dict, index: int) -> subprocess.Popen[bytes]:
     with open(options["-o"], "ab") as out:
         streams = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": subprocess.STDOUT}
         process = subprocess.Popen(line, cwd=job["cwd"], env=environment, start_new_session=True, **streams)
-    (folder / f"{index}.pid").write_text(str(process.pid))
-    (folder / f"{index}.state").write_text("r")
+    _put(folder / f"{index}.pid", str(process.pid))
+    _put(folder / f"{index}.state", "r")
     return process
 
 

@@ -28,12 +28,19 @@ def install(folder: Path) -> Path:
     return folder / "bin"
 
 
+def put(file: Path, text: str) -> None:
+    """Whole or not at all: the test and other programs look at any moment."""
+    new = HERE / f"new.{os.getpid()}"
+    new.write_text(text)
+    new.replace(file)
+
+
 def once(name: str) -> bool:
     """Whether this trouble is still to be had; then once less."""
     file = HERE / name
     left = int(file.read_text()) if file.exists() else 0
     if left:
-        file.write_text(str(left - 1))
+        put(file, str(left - 1))
     return left > 0
 
 
@@ -48,15 +55,14 @@ def sbatch(words: list[str]) -> int:
         print("sbatch: error: " + (HERE / "refuse").read_text(), file=sys.stderr)
         return 1
     if "--test-only" in words:
-        (HERE / f"tested.{len(list(HERE.glob('tested.*'))) + 1}").write_text(json.dumps(words))
+        put(HERE / f"tested.{len(list(HERE.glob('tested.*'))) + 1}", json.dumps(words))
         print("sbatch: Job 1 to start at 2026-01-01T00:00:00", file=sys.stderr)
         return 0
     name, last = value(words, "--job-name"), value(words, "--array").partition("%")[0].partition("-")[2]
     number = len(list(HERE.glob("submitted.*"))) + 1
-    (HERE / f"submitted.{number}").write_text(json.dumps(words))
-    (HERE / "jobs" / f"{number}.json").write_text(
-        json.dumps({"name": name, "tasks": {str(index): "RUNNING None" for index in range(int(last) + 1)}})
-    )
+    put(HERE / f"submitted.{number}", json.dumps(words))
+    tasks = {str(index): "RUNNING None" for index in range(int(last) + 1)}
+    put(HERE / "jobs" / f"{number}.json", json.dumps({"name": name, "tasks": tasks}))
     if once("swallow"):
         print("sbatch: error: Socket timed out on send/recv operation", file=sys.stderr)
         return 1
