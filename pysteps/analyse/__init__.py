@@ -1,0 +1,1 @@
+"""What a network listens to: relevance maps over time and frequency, and how faithful they are."""
