@@ -1,0 +1,110 @@
+"""The command ``timbre``: a trained model from the command line. ``timbre --help`` says how."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..formats import arks
+from ..formats.atomic import replacing
+from ..formats.errors import InputError, guarded
+from ..formats.tables import write_table
+from .engines import Vector
+from .speaker import SpeakerModel
+
+VARIABLE = "TIMBRE_MODEL"
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked."""
+    found = argparse.ArgumentParser(prog="timbre", description="Who speaks? A trained model, used.")
+    tasks = found.add_subparsers(dest="task", required=True)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--model",
+        default=os.environ.get(VARIABLE),
+        help=f"exp/TAG, a model's folder or a .onnx (${VARIABLE})",
+    )
+    scored = argparse.ArgumentParser(add_help=False)
+    scored.add_argument("--backend", help="its name, none for the cosine; with a .onnx: its folder")
+    embed = tasks.add_parser("embed", parents=[shared], help="x-vectors of recordings")
+    embed.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    embed.add_argument("--out", type=Path, help="NAME.ark (and NAME.scp), NAME.npy or NAME.json")
+    alike = tasks.add_parser("similarity", parents=[shared, scored], help="do two recordings have one voice?")
+    alike.add_argument("first", type=Path)
+    alike.add_argument("second", type=Path)
+    told = tasks.add_parser("info", parents=[scored], help="what a model is")
+    told.add_argument("model", metavar="MODEL", nargs="?", default=os.environ.get(VARIABLE))
+    tasks.add_parser("identify", help="galleries of people: see timbre identify --help", add_help=False)
+    return found
+
+
+def work(words: Sequence[str]) -> None:
+    """Do what ``words`` say."""
+    if words[:1] == ["identify"]:
+        from ..identify.__main__ import main as identify
+
+        sys.argv = ["timbre identify", *words[1:]]
+        identify()
+        return
+    options = parser().parse_args(words)
+    if not options.model:
+        raise InputError("which model?", mend=f"--model exp/TAG, or set {VARIABLE}")
+    if options.task == "embed":
+        names = keys(options.files)
+        model = SpeakerModel.load(options.model, backend="none")
+        vectors = {name: model.embed(file) for name, file in zip(names, options.files, strict=True)}
+        written(vectors, options.out)
+        return
+    model = SpeakerModel.load(options.model, backend=options.backend)
+    if options.task == "similarity":
+        print(f"{model.similarity(options.first, options.second):.4f}  ({model.scorer})")
+        return
+    for name, fact in model.facts.items():
+        print(f"{name:12s} {fact}")
+
+
+def keys(files: Sequence[Path]) -> list[str]:
+    """A name for each file: without folder and ending. InputError where two are the same."""
+    names = ["_".join(file.stem.split()) for file in files]
+    double = sorted({name for name in names if names.count(name) > 1})
+    if double:
+        raise InputError(
+            f"several files are called {double[0]}", mend="rename them, or embed them one by one"
+        )
+    return names
+
+
+def written(vectors: dict[str, Vector], out: Path | None) -> None:
+    """JSON lines to the terminal, or a file of the kind that its ending says."""
+    if out is None:
+        for name, vector in vectors.items():
+            print(json.dumps({"name": name, "xvector": [round(float(x), 7) for x in vector]}))
+        return
+    if out.suffix == ".npy":
+        buffer = io.BytesIO()
+        np.save(buffer, np.stack(list(vectors.values())))
+        with replacing(out, "wb") as handle:
+            handle.write(buffer.getvalue())
+    elif out.suffix == ".json":
+        with replacing(out) as handle:
+            handle.write(json.dumps({name: vector.tolist() for name, vector in vectors.items()}) + "\n")
+    elif out.suffix == ".ark":
+        with arks.writing(out) as writer:
+            for name in sorted(vectors):
+                writer.array(name, vectors[name])
+        write_table(out.with_suffix(".scp"), writer.scp)
+    else:
+        raise InputError(f"unknown ending {out.suffix!r}", where=out, mend="one of .ark, .npy, .json")
+
+
+def main() -> None:
+    """The entry point ``timbre``."""
+    guarded(lambda: work(sys.argv[1:]))

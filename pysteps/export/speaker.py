@@ -1,0 +1,95 @@
+"""A trained model for those who only want to use it: recordings to x-vectors, and how alike two are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..formats.errors import InputError
+from ..formats.records import read_json
+from .compare import Comparison
+from .engines import Engine, Vector, onnx_engine, torch_engine
+from .heard import recording
+
+
+class SpeakerModel:
+    """Made by ``from_dir`` or ``from_onnx``.
+
+    ``embed`` gives the x-vectors that stages 1 to 7 of the pipeline give, ``similarity`` the scores of stage
+    9: the code is theirs. ``scorer`` says what a similarity is, ``facts`` what the model is, ``sample_rate``
+    (Hz) what everything is resampled to.
+    """
+
+    def __init__(self, engine: Engine, comparison: Comparison) -> None:
+        self._engine, self._comparison = engine, comparison
+        self.facts: dict[str, Any] = {**engine.facts, "similarity": comparison.name}
+        self.sample_rate: int = engine.heard.audio.sample_rate
+        self.scorer: str = comparison.name
+
+    @classmethod
+    def from_dir(cls, folder: str | Path, *, backend: str | None = None, device: str = "cpu") -> SpeakerModel:
+        """A run (exp/TAG) or a model's folder alone (model.json and model.safetensors); needs torch.
+
+        ``backend``: the back end of the run that ``similarity`` scores with, ``none`` for the cosine of the
+        x-vectors, or None for the first calibrated one of the recipe and else the cosine. InputError for a
+        folder that is neither, and for a back end that is not there or needs more than two x-vectors.
+        """
+        folder = Path(folder)
+        run = folder / "model" if (folder / "model" / "model.json").is_file() else None
+        extra: dict[str, Any] = {} if run is None else _extraction(folder)
+        engine = torch_engine(run or folder, device=device, **extra)
+        return cls(engine, Comparison.of_run(folder if run else folder.parent, backend))
+
+    @classmethod
+    def from_onnx(
+        cls, file: str | Path, *, backend: str | Path | None = None, threads: int = 1
+    ) -> SpeakerModel:
+        """A file that ``export onnx`` or ``export int8`` wrote, features included; needs no torch.
+
+        ``backend``: the folder of a back end (exp/TAG/backend/NAME), or None for the cosine.
+        """
+        chosen = Comparison() if backend is None else Comparison.load(backend)
+        return cls(onnx_engine(Path(file), threads), chosen)
+
+    @classmethod
+    def load(cls, place: str | Path, *, backend: str | None = None) -> SpeakerModel:
+        """``from_onnx`` for a file NAME.onnx, else ``from_dir``."""
+        if Path(place).suffix == ".onnx":
+            return cls.from_onnx(place, backend=None if backend in (None, "none") else backend)
+        return cls.from_dir(place, backend=backend)
+
+    def embed(self, source: str | Path | ArrayLike, sample_rate: int | None = None) -> Vector:
+        """The x-vector, float32 [xvector], of a recording's first channel.
+
+        ``source``: a file (wav, flac, ogg, mp3, m4a, ...), or samples [time] in [-1, 1) (or int16) at
+        ``sample_rate`` Hz. InputError for what cannot be read, holds NaN, or has too little speech.
+        """
+        samples = recording(source, sample_rate, self._engine.heard.audio)
+        where = source if isinstance(source, (str, Path)) else "the samples given"
+        found = self._engine.embed(samples, where)
+        if not np.isfinite(found).all():
+            raise InputError("the x-vector is not finite", where=where)
+        return found
+
+    def similarity(self, a: str | Path | ArrayLike, b: str | Path | ArrayLike) -> float:
+        """How much says that one person speaks in both: two files, two x-vectors, or one of each.
+
+        ``scorer`` says on what scale: a cosine from -1 to 1, or a natural-log likelihood ratio, above 0 for
+        the same person where both are as likely beforehand.
+        """
+        first, second = (self.embed(one) if isinstance(one, (str, Path)) else one for one in (a, b))
+        return self._comparison.score(first, second)
+
+
+def _extraction(folder: Path) -> dict[str, Any]:
+    # How long an utterance stage 7 took whole is an option of the run, not of the model.
+    if not (folder / "run.json").is_file():
+        return {}
+    said = read_json(folder / "run.json", "the run", mend="./run.sh writes it")
+    try:
+        return {"max_frames": int(said["options"]["extract"]["max_frames"])}
+    except (KeyError, TypeError, ValueError):
+        return {}
