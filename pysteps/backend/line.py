@@ -9,7 +9,7 @@ from ..formats.errors import InputError
 from .chain import parse
 from .plda import NORMALISATIONS
 from .scorenorm import SIDES, ScoreNorm
-from .transforms import options
+from .words import options
 
 SCORERS = ("cosine", "plda")
 METHODS = ("kaldi", "coral+")

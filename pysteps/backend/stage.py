@@ -39,7 +39,11 @@ def vectors_of(run: Run, back: str, name: str) -> Path:
 
 
 def units(run: Run) -> list[Unit]:
-    """One unit a back end."""
+    """One unit a back end, or a classifier where the recipe has labels."""
+    if run.labels:
+        from . import class_stage
+
+        return class_stage.units(run, NAME)
     return [_unit(run, name, line) for name, line in backends(run).items()]
 
 
@@ -93,7 +97,12 @@ def _outputs(run: Run, name: str, line: Line) -> tuple[Path, ...]:
 
 
 def do(run: Run, unit: Unit) -> None:
-    """Learn one back end, and its calibration."""
+    """Learn one back end and its calibration, or one classifier."""
+    if run.labels:
+        from . import class_stage
+
+        class_stage.do(run, unit)
+        return
     from .backend import Backend
     from .line import parse_line
     from .vectors import read_labelled, read_vectors

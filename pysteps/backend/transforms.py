@@ -1,10 +1,10 @@
-"""The transforms that a chain is made of: centring, whitening, LDA, WCCN, length norm, CORAL."""
+"""The transforms that a chain is made of: centring, scaling, whitening, LDA, WCCN, length norm, CORAL."""
 
 from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ import numpy as np
 from ..formats.errors import InputError
 from .lda import fit_lda
 from .stats import Floats, gather, normalising
+from .words import options
 
 Sets = Callable[[str], Floats]  # a set's vectors by its name, as the links before left them
 
@@ -85,6 +86,32 @@ class Center(Transform):
 
     def train(self, x: Floats) -> Floats:
         return x - x.mean(axis=0) if self.words else self.apply(x)
+
+
+class Standardise(Transform):
+    """``standardise``: subtract the training vectors' mean and divide by their deviation, each dimension.
+
+    A dimension that does not vary is only centred. scale.mat [2, D]: means, deviations.
+    """
+
+    name = "standardise"
+    stored = "scale.mat"
+
+    @classmethod
+    def understood(cls, words: list[str]) -> None:
+        options("standardise", words, {})
+
+    @classmethod
+    def learn(cls, words: list[str], x: Floats, speakers: Sequence[str], sets: Sets) -> Floats:
+        cls.understood(words)
+        mean, deviation = x.mean(axis=0), x.std(axis=0)
+        alike = deviation <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
+        return np.stack([mean, np.where(alike, 1.0, deviation)])
+
+    def apply(self, x: Floats, population: Floats | None = None) -> Floats:
+        if self.array.shape != (2, x.shape[1]):
+            raise InputError(f"vectors of {x.shape[1]} dimensions for a scale of {self.array.shape}")
+        return (x - self.array[0]) / self.array[1]
 
 
 class Affine(Transform):
@@ -252,38 +279,6 @@ def _root(x: Floats, regularise: float, power: float, floor: float = 1e-6) -> Fl
     return (vectors * values**power) @ vectors.T
 
 
-def options(
-    link: str,
-    words: Sequence[str],
-    numbers: Mapping[str, float],
-    texts: Mapping[str, str] | None = None,
-    *,
-    also: str = "",
-) -> tuple[dict[str, float], dict[str, str]]:
-    """A link's ``key=value`` words over the defaults of ``numbers`` and ``texts``; others are refused.
-
-    ``also``: a further word to name among the known ones.
-    """
-    number, text = dict(numbers), dict(texts or {})
-    for word in words:
-        key, _, value = word.partition("=")
-        if key in text and value:
-            text[key] = value
-            continue
-        if key not in number:
-            names = [*([also] if also else []), *(f"{name}=NUMBER" for name in number)]
-            names += [f"{name}=..." for name in text]
-            said = f"unknown option {word!r} of a transform: known are {', '.join(names) or 'none'}"
-            raise InputError(said, where=link)
-        try:
-            number[key] = float(value)
-        except ValueError as error:
-            raise InputError(f"{key}: {value!r} is not a number", where=link) from error
-        if not np.isfinite(number[key]):
-            raise InputError(f"{key}: {value!r} is not finite", where=link)
-    return number, text
-
-
 TRANSFORMS: dict[str, type[Transform]] = {
-    one.name: one for one in (Center, Whiten, Lda, LengthNorm, Wccn, Coral)
+    one.name: one for one in (Center, Whiten, Lda, LengthNorm, Wccn, Coral, Standardise)
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ def augments_live(run: Run) -> bool:
 
 def live_of(run: Run) -> Live | None:
     """The augmentation that training does, None where copies were made or nothing is wanted."""
+    if run.labels:  # at another speed a voice keeps its label
+        augment = {**run.options["augment"], "speed_speakers": "same"}
+        run = replace(run, options={**run.options, "augment": augment})
     return Live.of(run) if augments_live(run) else None
 
 
@@ -28,7 +32,9 @@ def highest_speed(run: Run) -> float:
 
 
 def voices(run: Run) -> list[str]:
-    """What training may put behind a speaker's name: "" first, then -speed0.9 and the like."""
+    """What training may put behind a speaker's name: "" first, then -speed0.9 and the like; labels stay."""
+    if run.labels:
+        return [""]
     return Live.voices(AugmentOptions(**run.options["augment"])) if augments_live(run) else [""]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ..formats.errors import InputError
 
 KINDS = ("features", "audio")
+BALANCES = ("none", "subset")
 FILTERS = ("min_utterance_seconds", "min_speaker_utterances")  # 0: nothing is left out
 
 
@@ -20,13 +21,17 @@ class EgsOptions:
 
     min_seconds, max_seconds: an archive's chunk length is drawn between them (voiced frames).
     repeats: how often, on average, a voiced frame is taken in an epoch. archive_chunks: chunks an archive.
-    valid_share: share of the clean utterances held out (at least one, never a speaker's last two).
+    valid_share: share of the clean utterances held out (at least one, never a speaker's last two); in recipes
+    with labels, share of each class's speakers (at least one, never the last).
     long_seconds: also chunks of this one length, of voices at their own speed only, for a phase of training
     that asks for them (0: none). long_repeats: how often, on average, such a chunk takes a voiced frame of an
     utterance that is long enough.
 
     min_utterance_seconds: utterances with less voiced speech are left out, with all their copies (0: none).
     min_speaker_utterances: and then speakers who have fewer clean utterances left (0: none).
+
+    balance: ``none``, or ``subset``: as many utterances of every class (speaker, or label) as the smallest
+    has, drawn; the others are left out, with their copies.
     """
 
     kind: str = "features"
@@ -39,11 +44,14 @@ class EgsOptions:
     long_repeats: float = 1.0
     min_utterance_seconds: float = 0.0
     min_speaker_utterances: int = 0
+    balance: str = "none"
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InputError(f"unknown kind of egs {self.kind!r}", mend=f"one of {', '.join(KINDS)}")
+        if self.balance not in BALANCES:
+            raise InputError(f"unknown balance of egs {self.balance!r}", mend=f"one of {', '.join(BALANCES)}")
         for good, said, mend in (
             (
                 0 < self.min_seconds <= self.max_seconds < math.inf,
@@ -93,5 +101,6 @@ def relevant(options: Mapping[str, Any]) -> dict[str, Any]:
     that were made before there were such stay fresh.
     """
     unused = [name for name in FILTERS if not options[name]]
+    unused += ["balance"] if options.get("balance") == "none" else []
     unused += [] if options["long_seconds"] else ["long_seconds", "long_repeats"]
     return {name: value for name, value in options.items() if name not in unused}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,13 +14,22 @@ from ..formats.rng import generator
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One utterance that chunks can be cut from. ``of`` is the clean utterance (itself, or a copy's)."""
+    """One utterance that chunks can be cut from. ``of`` is the clean utterance (itself, or a copy's).
+
+    ``label``: what it is trained to be told as, where that is not its speaker.
+    """
 
     data: str
     utt: str
     of: str
     speaker: str
     frames: int
+    label: str = ""
+
+    @property
+    def class_name(self) -> str:
+        """Its label, else its speaker."""
+        return self.label or self.speaker
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,8 @@ def filtered(sources: Sequence[Source], shortest: int, fewest: int) -> tuple[lis
     utterance is not among ``sources`` is judged by itself). The second part: utterance to reason.
     """
     frames = {source.utt: source.frames for source in sources if source.utt == source.of}
+    # At another speed a copy is another speaker's; it is counted with its clean utterance all the same.
+    speakers = {source.utt: source.speaker for source in sources if source.utt == source.of}
     short = {source.of for source in sources if frames.setdefault(source.of, source.frames) < shortest}
     counts: dict[str, int] = {}
     for source in sources:
@@ -47,11 +59,12 @@ def filtered(sources: Sequence[Source], shortest: int, fewest: int) -> tuple[lis
             counts[source.speaker] = counts.get(source.speaker, 0) + 1
     kept, gone = [], {}
     for source in sources:
-        count = counts.get(source.speaker, 0)
+        speaker = speakers.get(source.of, source.speaker)
+        count = counts.get(speaker, 0)
         if source.of in short:
             gone[source.utt] = f"{frames[source.of]} voiced frames, fewer than {shortest}"
         elif count < fewest:
-            gone[source.utt] = f"{source.speaker} has {count} utterances, fewer than {fewest}"
+            gone[source.utt] = f"{speaker} has {count} utterances, fewer than {fewest}"
         else:
             kept.append(source)
     if gone and not kept:
@@ -75,6 +88,57 @@ def hold_out(sources: Sequence[Source], share: float, seed: int) -> set[str]:
     rng = generator(seed, "speakers", "held-out")
     chosen = [able[index] for index in sorted(rng.permutation(len(able))[:wanted])]
     return {sorted(clean[s])[generator(seed, s, "held-out").integers(len(clean[s]))] for s in chosen}
+
+
+def hold_out_speakers(sources: Sequence[Source], share: float, seed: int) -> set[str]:
+    """Clean utterances of the speakers that are held out of training, with all their copies.
+
+    ``share`` of each class's speakers, at least one, drawn class by class; a speaker of several classes
+    counts in the one that he has most utterances of. Whoever has the last of a class stays.
+    """
+    clean = [source for source in sources if source.utt == source.of]
+    spoken: dict[str, Counter[str]] = {}
+    for source in clean:
+        spoken.setdefault(source.speaker, Counter())[source.class_name] += 1
+    left: Counter[str] = Counter()
+    home: dict[str, list[str]] = {}
+    for speaker in sorted(spoken):
+        left.update(spoken[speaker])
+        most = min(spoken[speaker], key=lambda name: (-spoken[speaker][name], name))
+        home.setdefault(most, []).append(speaker)
+    chosen: set[str] = set()
+    for name in sorted(home) if share > 0 else ():
+        wanted, taken = max(1, round(share * len(home[name]))), 0
+        for index in generator(seed, name, "held-out speakers").permutation(len(home[name])):
+            theirs = spoken[home[name][index]]
+            if taken < wanted and all(left[one] > count for one, count in theirs.items()):
+                left.subtract(theirs)
+                chosen.add(home[name][index])
+                taken += 1
+    return {source.utt for source in clean if source.speaker in chosen}
+
+
+def balanced(sources: Sequence[Source], needed: int, seed: int) -> tuple[list[Source], dict[str, str]]:
+    """As many clean utterances of every class as the smallest has, drawn, with their copies; and why each
+    other is left out, as ``filtered``. One of fewer than ``needed`` frames gives no chunk and does not count.
+    """
+    classes: dict[str, list[str]] = {}
+    for source in sources:
+        if source.utt == source.of:
+            long_enough = [source.utt] if source.frames >= needed else []
+            classes.setdefault(source.class_name, []).extend(long_enough)
+    fewest = min(map(len, classes.values()), default=0)
+    if not fewest:
+        empty = sorted(name for name, utts in classes.items() if not utts)
+        said = f"no utterance of {', '.join(empty) or 'any class'} is long enough for a chunk"
+        raise InputError(said, mend="lower --egs.min_seconds, or --egs.balance none")
+    drawn: set[str] = set()
+    for name, utts in classes.items():
+        order = generator(seed, name, "balance").permutation(len(utts))
+        drawn.update(sorted(utts)[index] for index in order[:fewest])
+    kept = [source for source in sources if source.of in drawn]
+    gone = {source.utt: f"not drawn: {fewest} of each class" for source in sources if source.of not in drawn}
+    return kept, gone
 
 
 def plan_training(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from ..formats.lookup import Lookup
 from ..formats.run import Run
 from ..formats.shards import Tables
 from ..formats.stamps import Unit
-from ..formats.tables import invert, read_lines, read_table, write_table
+from ..formats.tables import invert, read_table, write_table
 from .live import augments_live, highest_speed, voices
 from .options import relevant
 
@@ -68,6 +68,11 @@ def units(run: Run) -> list[Unit]:
         inputs.append(folder / contracts.GLOBAL_ARCHIVE)
         upstream.append(folder / ".features.done.json")
     options = {**relevant(run.options[NAME]), "sets": _sets(run), "contract": contracts.contract(run)}
+    if options.get("min_speaker_utterances"):
+        options["counted"] = "with the clean utterance"  # earlier, copies at other speeds were left out
+    if run.labels:
+        options["labels"] = run.labels
+        inputs.append(run.data / run.train_set / run.labels)
     if _audio(run):
         # Held-out chunks become features here and the others in training: stage 4's stamps say nothing
         # of them.
@@ -89,38 +94,6 @@ def units(run: Run) -> list[Unit]:
     ]
 
 
-def _sources(run: Run) -> list[Source]:
-    from .plan import Source
-
-    found: list[Source] = []
-    same: dict[str, str] = {}  # one object for all equal names: millions of sources hold them
-    for name in _sets(run):
-        voiced = read_table(run.of("vad", name) / "utt2num_voiced")
-        there = voiced if _audio(run) else read_table(run.of("features", name) / "feats.scp")
-        utt2spk = run.set(name).utt2spk()
-        copied = name in run.copies
-        drawn = read_lines(run.data / name / "augment") if copied else iter(())
-        clean = {utt: same.setdefault(of, of) for utt, of in ((u, json.loads(v)["of"]) for _, u, v in drawn)}
-        for utt in sorted(there):
-            who = same.setdefault(utt2spk[utt], utt2spk[utt])
-            utt = utt if copied else same.setdefault(utt, utt)
-            found.append(Source(name, utt, clean.get(utt, utt), who, int(voiced[utt])))
-    return found
-
-
-def _filtered(run: Run, unit: Unit) -> list[Source]:
-    from .plan import filtered
-
-    options, shift = run.options[NAME], run.options["features"]["frame_shift_ms"]
-    shortest = round(options["min_utterance_seconds"] * 1000 / shift)
-    kept, gone = filtered(_sources(run), shortest, options["min_speaker_utterances"])
-    write_table(unit.folder / "filtered", gone)
-    if gone:
-        said = f"{len(gone)} of {len(gone) + len(kept)} utterances, copies counted, are left out by filters"
-        print(f"egs: {said}; {unit.folder / 'filtered'} lists them", file=sys.stderr)
-    return kept
-
-
 def _geometry(run: Run) -> ChunkGeometry:
     from .cut import ChunkGeometry
 
@@ -130,22 +103,18 @@ def _geometry(run: Run) -> ChunkGeometry:
 
 def items(run: Run, unit: Unit) -> list[str]:
     """Plan the archives, write each one's list under plan/, and return their names."""
-    from ..formats.datadir import refuse_overlap
+    from .choose import choose, sources
     from .long import plan_long
-    from .plan import hold_out, plan_training, plan_validation
+    from .plan import plan_training, plan_validation
 
-    refuse_overlap(
-        run.set(run.train_set), [run.set(name) for name in run.base_sets[1:] if run.set(name).has("utt2spk")]
-    )
+    _refuse_sets(run)
     options, geometry = run.options[NAME], _geometry(run)
     shift = run.options["features"]["frame_shift_ms"]
     shortest, longest = (round(options[key] * 1000 / shift) for key in ("min_seconds", "max_seconds"))
     if not 0 < shortest <= longest:
         raise InputError(f"chunks of {shortest} to {longest} frames", mend="raise --egs.min_seconds")
-    sources = _filtered(run, unit)
-    held = hold_out(sources, options["valid_share"], options["seed"])
-    training = [source for source in sources if source.of not in held]
-    clean = [source for source in sources if source.utt in held]
+    found = sources(run, _sets(run), "vad" if _audio(run) else "features")
+    training, clean = choose(run, found, unit.folder, geometry.needed(shortest))
     valid = [source for source in clean if source.frames >= shortest]
     # Held-out chunks are cut at the speed as it is: fewer frames do.
     _say_short(unit, [(training, geometry.needed(shortest)), (clean, shortest)])
@@ -164,8 +133,18 @@ def items(run: Run, unit: Unit) -> list[str]:
     held_out = plan_validation(valid, shortest)
     if held_out is not None:
         write_text(unit.folder / "plan" / held_out.name, "".join(_lines(held_out, valid)))
-    write_text(unit.folder / "speakers", "".join(_speakers(run, {source.speaker for source in training})))
+    write_text(unit.folder / "speakers", "".join(_speakers(run, {source.class_name for source in training})))
     return [plan.name for plan in plans] + (["valid.1"] if valid else []) + [plan.name for plan in long]
+
+
+def _refuse_sets(run: Run) -> None:
+    from ..formats.datadir import check_classes, refuse_overlap
+
+    there = [run.set(name) for name in run.base_sets[1:] if run.set(name).has("utt2spk")]
+    refuse_overlap(run.set(run.train_set), there)
+    if run.labels:
+        labelled = [data for data in there if data.name in run.labelled_sets]
+        check_classes(run.set(run.train_set), labelled, run.labels)
 
 
 def _fitting(frames: list[int], geometry: ChunkGeometry) -> np.ndarray:
@@ -199,7 +178,7 @@ def _lines(plan: ArchivePlan, pool: list[Source]) -> Iterator[str]:
 
 
 def _speakers(run: Run, speakers: set[str]) -> Iterator[str]:
-    # At another speed a voice is another voice: each has a label of its own.
+    # The classes: labels, or speakers. At another speed a voice is another speaker's, of the same label.
     suffixes = voices(run)
     names = sorted({f"{speaker}{suffix}" for speaker in speakers for suffix in suffixes})
     if len(names) < len(speakers) * len(suffixes):
@@ -228,7 +207,9 @@ class _Worker:
             self._cut = write.audio_cutter(run, sets, _geometry(run), _contract(run))
         else:
             self._cut = write.FeatureCutter(run, sets)
-        self._utt2spk = {name: Lookup(run.data / name / "utt2spk") for name in sets}
+        self._classes: dict[str, Mapping[str, str]] = {
+            name: run.classes(name) if run.labels else Lookup(run.data / name / "utt2spk") for name in sets
+        }
 
     def __enter__(self) -> _Worker:
         if isinstance(self._cut, AbstractContextManager):
@@ -246,7 +227,7 @@ class _Worker:
         labels = read_table(unit.folder / "speakers")
         chunks = write.read_chunks(unit.folder / "plan" / archive)
         clipped = self._cut(unit.folder / f"{archive}.ark", chunks)
-        lines = (f"{chunk.key} {labels[self._utt2spk[chunk.data][chunk.utt]]}\n" for chunk in chunks)
+        lines = (f"{chunk.key} {labels[self._classes[chunk.data][chunk.utt]]}\n" for chunk in chunks)
         write_text(unit.folder / f"{archive}.lab", "".join(lines))
         return {"archives": {archive: f"{len(chunks)} {chunks[0].frames} {clipped}"}}
 
@@ -278,6 +259,7 @@ def conclude(run: Run, unit: Unit) -> None:
         "num_speakers": len(speakers),
         "archives": of("train"),
         "valid": of("valid"),
+        **({"labels": run.labels} if run.labels else {}),
         **({"long": of("long")} if run.options[NAME]["long_seconds"] else {}),
     }
     write_text(unit.folder / "contract.json", json.dumps(contract, indent=1, sort_keys=True) + "\n")

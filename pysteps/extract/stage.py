@@ -1,9 +1,13 @@
-"""Stage 7, extract: x-vectors of whole utterances and of speakers, and the baseline's vectors beside them."""
+"""Stage 7, extract: x-vectors of whole utterances and of speakers, and the baseline's vectors beside them.
+
+In a run with labels also what the network's own loss says of each x-vector: the classes' posteriors.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +19,14 @@ from ..formats.shards import Tables
 from ..formats.stamps import Unit
 from ..formats.tables import invert, read_table, write_table
 from ..formats.vectors import read_rows
+from ..train.options import TrainOptions
+from ..train.phases import phases_of
+from ..train.stage import LOSS
 
 NAME = "extract"
 VERSION = 1
 TABLES = ("xvector.scp", "baseline.scp", "dropped")
+POSTERIORS = "posterior.scp"  # with labels: each x-vector's, classes in the order of model/speakers
 ARCHIVES = ("xvector.*.ark", "baseline.*.ark")
 
 
@@ -38,24 +46,44 @@ def units(run: Run) -> list[Unit]:
                 stage=NAME,
                 folder=folder,
                 version=VERSION,
-                options={**run.deciding(NAME), "contract": contract(run)},
+                options={
+                    **run.deciding(NAME),
+                    "contract": contract(run),
+                    **({"labels": run.labels, "loss": _loss(run)} if run.labels else {}),
+                },
                 inputs=(
                     run.exp / "model" / "model.safetensors",
                     run.exp / "model" / "model.json",
                     features / "feats.scp",
                     features / "contract.json",
+                    *((run.exp / "model" / name for name in LOSS) if run.labels else ()),
                 ),
                 upstream=(features / ".features.done.json",),
-                outputs=tuple(folder / table for table in (*TABLES[:2], "spk_xvector.scp")),
+                outputs=tuple(folder / table for table in (*TABLES[:2], "spk_xvector.scp", *_more(run))),
             )
         )
     return found
 
 
+def _more(run: Run) -> list[str]:
+    return [POSTERIORS] if run.labels else []
+
+
+def _loss(run: Run) -> list[Any]:
+    # What says how the weights of the loss are computed with.
+    options = phases_of(TrainOptions(**run.options["train"]))[-1]
+    return [options.loss, options.scale, options.hidden_dim]
+
+
 def items(run: Run, unit: Unit) -> list[str]:
-    """What stage features kept; a set whose features are not the model's is refused."""
+    """What stage features kept; a set whose features are not the model's is refused, and with labels a model
+    that tells others."""
     from ..models.model import read_description
 
+    if run.labels:
+        from .posteriors import refuse_classes
+
+        refuse_classes(run)
     folder = run.of("features", unit.name)
     refuse_mismatch(read_description(run.exp / "model")["features"], read(folder), folder)
     return sorted(read_table(folder / "feats.scp"))
@@ -116,7 +144,7 @@ def _groups(speakers: dict[str, list[str]], most: int = 20_000) -> Iterator[dict
 
 
 def conclude(run: Run, unit: Unit) -> None:
-    """Average each speaker's x-vectors and count what was dropped."""
+    """Average each speaker's x-vectors and count what was dropped; with labels also the posteriors."""
     table = read_table(unit.folder / "xvector.scp")
     utt2spk = run.set(unit.name).utt2spk()
     speakers = invert({utt: utt2spk[utt] for utt in table})
@@ -128,4 +156,8 @@ def conclude(run: Run, unit: Unit) -> None:
                 writer.array(speaker, np.mean(rows[at : at + len(utts)], axis=0))
                 at += len(utts)
     write_table(unit.folder / "spk_xvector.scp", writer.scp)
+    if run.labels:
+        from .posteriors import write_posteriors
+
+        write_posteriors(run, unit.folder)
     conclude_drops(run, NAME, unit.name, unit.folder / "dropped")

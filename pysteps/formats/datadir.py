@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -9,13 +10,14 @@ from . import tables
 from .errors import InputError
 
 LATEST = 1e9  # seconds (31 years) in which no recording ends
+_LABELS = re.compile(r"(spk2(?!utt$)|utt2(?!spk$))[A-Za-z0-9_-]+")  # tables of labels
 
 
 class DataSet:
     """A Kaldi data directory.
 
-    ``folder`` holds wav.scp and utt2spk (sorted), perhaps segments, spk2gender, utt2LABEL, trials,
-    trials.NAME and enrol (a model's utterances, averaged).
+    ``folder`` holds wav.scp and utt2spk (sorted), perhaps segments, spk2gender (spk2LABEL), utt2LABEL,
+    trials, trials.NAME and enrol (a model's utterances, averaged).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,6 +44,31 @@ class DataSet:
             if words is None:
                 return set(self.utt2spk().values())
             found.update(words[1])
+        return found
+
+    def labels(self, name: str) -> dict[str, str]:
+        """Utterance to its label in the table ``name``: spk2X, by speaker, or utt2X.
+
+        InputError where the table is not there, for the first utterance without a label, and for one of
+        several words.
+        """
+        check_labels_name(name)
+        path, utt2spk = self.folder / name, self.utt2spk()
+        if not self.has(name):
+            there = sorted(other.name for other in self.folder.glob("*2*") if _LABELS.fullmatch(other.name))
+            mend = f"write it (KEY LABEL a line); there are {', '.join(there)}" if there else "write it"
+            raise InputError("the set has no such labels", where=path, mend=mend)
+        table, by_speaker, found = self.table(name), name.startswith("spk2"), {}
+        for utt, speaker in utt2spk.items():
+            key = speaker if by_speaker else utt
+            if key not in table:
+                who = f"no label of speaker {speaker}" if by_speaker else "no label of this utterance"
+                raise InputError(who, where=path, utt=utt, mend=f"add {key}, or leave it out of the set")
+            found[utt] = table[key]
+        for key, label in table.items():
+            if len(label.split()) != 1:
+                mend = f"one word: {'_'.join(label.split())}"
+                raise InputError(f"{label!r} is no label", where=path, line=_line_of(path, key), mend=mend)
         return found
 
     def segments(self) -> dict[str, tuple[str, float, float]]:
@@ -87,9 +114,9 @@ class DataSet:
 
 def ordered(data: DataSet) -> list[Path]:
     """Those of a set's tables that must stand in C-locale order."""
-    names = ("wav.scp", "segments", "spk2utt", "spk2gender", "enrol", "text", "reco2dur")
+    names = ("wav.scp", "segments", "enrol", "text", "reco2dur")
     present = [data.folder / name for name in names if data.has(name)]
-    return sorted([*present, *data.folder.glob("utt2*")])
+    return sorted([*present, *data.folder.glob("utt2*"), *data.folder.glob("spk2*")])
 
 
 def mend(data: DataSet) -> list[str]:
@@ -130,8 +157,8 @@ def check(data: DataSet) -> None:
     speakers = set(utt2spk.values())
     for name in sorted(path.name for path in data.folder.glob("utt2*") if path.name != "utt2spk"):
         _subset(data, name, data.table(name), utt2spk, "utt2spk")
-    if data.has("spk2gender"):
-        _subset(data, "spk2gender", data.table("spk2gender"), dict.fromkeys(speakers, ""), "spk2utt")
+    for name in sorted(path.name for path in data.folder.glob("spk2*") if path.name != "spk2utt"):
+        _subset(data, name, data.table(name), dict.fromkeys(speakers, ""), "spk2utt")
     models = data.table("enrol") if data.has("enrol") else {}
     for model, members in models.items():
         for utt in members.split():
@@ -219,3 +246,33 @@ def refuse_overlap(train: DataSet, others: Iterable[DataSet]) -> None:
                 where=train.folder / "utt2spk",
                 mend="take them out of one of the two",
             )
+
+
+def check_labels_name(name: str) -> None:
+    """InputError unless ``name`` is that of a table of labels."""
+    if not _LABELS.fullmatch(name):
+        mend = "spk2LABEL or utt2LABEL, as in spk2gender and utt2topic; without labels speakers are learned"
+        raise InputError(f"{name!r} names no labels", mend=mend)
+
+
+def check_classes(train: DataSet, others: Iterable[DataSet], name: str) -> None:
+    """Refuse sets that no classifier of the labels ``name`` can be trained and judged on.
+
+    InputError for what ``DataSet.labels`` refuses, where training has one class only, and for a class of
+    ``others`` that it has not.
+    """
+    known = set(train.labels(name).values())
+    if len(known) < 2:
+        mend = "choose other labels, or other training utterances"
+        raise InputError(
+            f"all utterances are {' '.join(known) or 'gone'}", where=train.folder / name, mend=mend
+        )
+    for other in others:
+        for utt, label in other.labels(name).items():
+            if label not in known:
+                raise InputError(
+                    f"{label} is no class of {train.name}, which has {', '.join(sorted(known)[:8])}",
+                    where=other.folder / name,
+                    utt=utt,
+                    mend=f"give {train.name} some of it, or leave it out of {other.name}",
+                )

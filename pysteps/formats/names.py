@@ -14,6 +14,10 @@ STAGES = {
     "backend": "x-vectors -> centring, LDA, length norm, PLDA",
     "score": "x-vectors, trials -> scores, EER, minDCF, DET, report.html",
 }
+# Beside them: run when they are named, and never with others.
+BESIDE = {
+    "tune": "egs, features of the development set -> the best of many trainings (--space FILE)",
+}
 # Behind them: stages that a recipe has which names sets for them.
 MORE = {
     "diarize": "whole recordings (diarize_sets) -> windows, x-vectors, RTTM, DER, JER",

@@ -38,6 +38,7 @@ class Run:
     adapt_sets: list[str] = field(default_factory=list)  # of the target domain, labels unused, for back ends
     diarize_sets: list[str] = field(default_factory=list)  # whole recordings: stages 0, 1, 2, 4 and diarize
     diarize_dev_set: str = ""  # the same, to choose the threshold on
+    labels: str = ""  # spk2X or utt2X: what is learned in place of speakers
 
     @staticmethod
     def load(path: str | Path) -> Run:
@@ -95,6 +96,11 @@ class Run:
         return [self.train_set, self.dev_set, *self.eval_sets, *self.adapt_sets]
 
     @property
+    def labelled_sets(self) -> list[str]:
+        """With ``labels``, the sets whose utterances must have one: training, development, evaluation."""
+        return [self.train_set, self.dev_set, *self.eval_sets] if self.labels else []
+
+    @property
     def conversation_sets(self) -> list[str]:
         """Sets of whole recordings, for stage diarize: its development set, if there is one, goes first."""
         return [*([self.diarize_dev_set] if self.diarize_dev_set else []), *self.diarize_sets]
@@ -111,6 +117,23 @@ class Run:
         """Where ``stage`` (audio, vad or features) keeps what it makes of the set ``name``."""
         room = "feats" if stage == "features" else stage
         return self.data / name / room / self.names[stage]
+
+    def classes(self, name: str) -> dict[str, str]:
+        """Utterance to what training tells apart: its label, without ``labels`` its speaker.
+
+        A copy has the label of its clean utterance: at another speed it is another voice, not another label.
+        """
+        if not self.labels:
+            return self.set(name).utt2spk()
+        if name not in self.copies:
+            return self.set(name).labels(self.labels)
+        clean, drawn = self.set(self.train_set).labels(self.labels), self.set(name).table("augment")
+        of = {utt: json.loads(said)["of"] for utt, said in drawn.items()}
+        for utt, original in of.items():
+            if original not in clean:
+                said, where = f"a copy of {original}, which {self.train_set} has not", self.data / name
+                raise InputError(said, where=where / "augment", utt=utt, mend="redo stage augment")
+        return {utt: clean[original] for utt, original in of.items()}
 
     def windows(self, name: str, speech: str = "") -> Path:
         """exp/TAG/diarize/SET, stage diarize's windows; SET.reference where the truth says where speech is.

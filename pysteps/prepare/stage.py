@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..formats.datadir import DataSet, check, mend, refuse_overlap
+from ..formats.datadir import DataSet, check, check_classes, mend, refuse_overlap
 from ..formats.errors import InputError
 from ..formats.run import Run
 from ..formats.stamps import Unit
@@ -29,7 +29,11 @@ def units(run: Run) -> list[Unit]:
             stage=NAME,
             folder=run.data,
             version=VERSION,
-            options={"corpus": run.corpus, **_said(run.options[NAME])},
+            options={
+                "corpus": run.corpus,
+                **_said(run.options[NAME]),
+                **({"labels": run.labels} if run.labels else {}),
+            },
             inputs=(*scripts(LOCAL / f"{run.prepare}.py"), *_lists(Path(run.corpus))),
             outputs=tuple(run.data / name / "wav.scp" for name in run.base_sets),
         )
@@ -90,10 +94,8 @@ def do(run: Run, unit: Unit) -> None:
 def _clear(run: Run) -> None:
     # What an earlier corpus had and this one has not must not be taken for this one's.
     for folder in (run.data / name for name in run.base_sets if (run.data / name).is_dir()):
-        tables = (
-            folder / name for name in ("segments", "spk2gender", "enrol", "rttm", "uem", "reco2num_spk")
-        )
-        for path in [*tables, *folder.glob("trials*"), *folder.glob("utt2*")]:
+        tables = (folder / name for name in ("segments", "enrol", "rttm", "uem", "reco2num_spk"))
+        for path in [*tables, *folder.glob("trials*"), *folder.glob("utt2*"), *folder.glob("spk2*")]:
             path.unlink(missing_ok=True)
 
 
@@ -107,6 +109,9 @@ def validate(run: Run) -> None:
         utts = sum(1 for _ in read_lines(data.folder / "utt2spk"))
         print(f"{data.folder}: {utts} utterances of {len(data.speakers())} speakers", file=sys.stderr)
     refuse_overlap(run.set(run.train_set), [run.set(name) for name in run.base_sets[1:]])
+    if run.labels:
+        train, *others = (run.set(name) for name in run.labelled_sets)
+        check_classes(train, others, run.labels)
 
 
 def report_counts(data: DataSet) -> dict[str, int]:

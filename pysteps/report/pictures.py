@@ -97,8 +97,12 @@ def _series(curves: Sequence[Mapping[str, Any]], key: str) -> tuple[list[float],
 
 # A picture's title and its lines: what an epoch calls them, and their names.
 CURVES = (
-    ("loss", (("loss", "training"), ("valid_loss", "held out"))),
+    ("loss", (("loss", "training"), ("valid_loss", "held out"), ("dev_loss", "development"))),
     ("accuracy", (("accuracy", "training"), ("valid_accuracy", "held out"))),
+    (
+        "accuracy, development speakers",
+        (("dev_accuracy", "accuracy"), ("dev_balanced_accuracy", "balanced")),
+    ),
     ("EER on development speakers, %", (("dev_eer", "cosine"),)),
     (
         "cosine, development speakers",

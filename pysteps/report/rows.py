@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,20 @@ _COLUMNS = (
 )
 HEADER = "| " + " | ".join(_COLUMNS) + " |"
 _RULE = "|" + "---|" * 4 + "---:|" * (len(_COLUMNS) - 4)
+_CLASS_COLUMNS = (
+    "recipe",
+    "model",
+    "set",
+    "classifier",
+    "accuracy, %",
+    "balanced accuracy, %",
+    "macro-F1, %",
+    "ROC-AUC",
+    "answers",
+    "speakers",
+)
+CLASS_HEADER = "| " + " | ".join(_CLASS_COLUMNS) + " |"
+_CLASS_RULE = "|" + "---|" * 4 + "---:|" * (len(_CLASS_COLUMNS) - 4)
 _INTRO = """# Results
 
 Written by the runs (stage 9); a run replaces its own rows. In brackets: 95 % intervals, bootstrap over
@@ -86,18 +100,45 @@ def update_results(path: str | Path, results: Mapping[str, Any]) -> None:
     Other rows and all text around the table stay. A file without the table gets it at its end; a missing
     file is made.
     """
-    path = Path(path)
+    _put(Path(path), HEADER, _RULE, _names(results), result_rows(results))
+
+
+def class_rows(results: Mapping[str, Any]) -> list[str]:
+    """Markdown rows under CLASS_HEADER: one a set and classifier of a classification's results.json."""
+    recipe, tag = _names(results)
+    out = []
+    for name, part in results.get("classification", {}).items():
+        for key, one in part.items():
+            rates = (
+                _figure(one.get(what), one.get(f"{what}_ci"), 2 if what != "roc_auc" else 4)
+                for what in ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
+            )
+            ends = [str(one["utterances"]), _cell(one.get("speakers") or "")]
+            out.append("| " + " | ".join([*map(_cell, (recipe, tag, name, key)), *rates, *ends]) + " |")
+    return out
+
+
+def class_lines(results: Mapping[str, Any]) -> list[str]:
+    """``class_rows`` with the table's head."""
+    return [CLASS_HEADER, _CLASS_RULE, *class_rows(results)]
+
+
+def update_class_results(path: str | Path, results: Mapping[str, Any]) -> None:
+    """As update_results, for a classification: its table is one of its own in the same file."""
+    _put(Path(path), CLASS_HEADER, _CLASS_RULE, _names(results), class_rows(results))
+
+
+def _put(path: Path, header: str, rule: str, names: tuple[str, str], rows: Sequence[str]) -> None:
     lines = (path.read_text("utf-8") if path.is_file() else _INTRO).splitlines()
-    if HEADER not in lines:
-        lines += ([""] if lines and lines[-1] else []) + [HEADER, _RULE]
-    begin = lines.index(HEADER) + 2
+    if header not in lines:
+        lines += ([""] if lines and lines[-1] else []) + [header, rule]
+    begin = lines.index(header) + 2
     end = begin
     while end < len(lines) and lines[end].startswith("|"):
         end += 1
-    recipe, tag = _names(results)
-    mine = f"| {_cell(recipe)} | {_cell(tag)} |"
+    mine = f"| {_cell(names[0])} | {_cell(names[1])} |"
     old = lines[begin:end]
     place = next((number for number, line in enumerate(old) if line.startswith(mine)), len(old))
     before = old[:place]
     after = [line for line in old[place:] if not line.startswith(mine)]
-    write_text(path, "\n".join([*lines[:begin], *before, *result_rows(results), *after, *lines[end:]]) + "\n")
+    write_text(path, "\n".join([*lines[:begin], *before, *rows, *after, *lines[end:]]) + "\n")

@@ -104,8 +104,15 @@ def calibration_section(calibration: Mapping[str, Any], colours: Mapping[str, st
     return _section("calibration", "Can the scores be believed?", text, groups)
 
 
-def tsne_section(plane: Mapping[str, Any] | None) -> Section | None:
-    """X-vectors on a plane, a picture a label."""
+_PLANE = (
+    "Dots of one speaker should huddle together. Islands of one gender are natural; "
+    "islands of one set mean that the network hears the recordings' origin. Distances between "
+    "islands, and their sizes, mean nothing."
+)
+
+
+def tsne_section(plane: Mapping[str, Any] | None, said: str = _PLANE) -> Section | None:
+    """X-vectors on a plane, a picture a label, and what is ``said`` of them."""
     if not plane:
         return None
     figures = tsne_figures(plane)
@@ -116,9 +123,7 @@ def tsne_section(plane: Mapping[str, Any] | None) -> Section | None:
     part = f"{count:,} of {of:,} utterances, drawn by speakers" if count < of else f"all {count:,} utterances"
     text = (
         f"A dot an utterance ({part}), laid out by t-SNE so that neighbours among the x-vectors stay "
-        "neighbours. Dots of one speaker should huddle together. Islands of one gender are natural; "
-        "islands of one set mean that the network hears the recordings' origin. Distances between "
-        "islands, and their sizes, mean nothing."
+        f"neighbours. {said}"
     )
     return _section("vectors", "X-vectors", text, [("", images)])
 

@@ -9,6 +9,7 @@ from typing import Any
 
 WORDS = {
     "evaluate": "judge any score file",
+    "classes": "judge anybody's answers to the question which of several classes it is",
     "cosine": "score trials of anybody's x-vectors by cosine",
     "plda": "the same by PLDA",
     "calibrate": "make a system's scores log likelihood ratios",
@@ -29,6 +30,7 @@ def parser(word: str) -> argparse.ArgumentParser:
     out = argparse.ArgumentParser(prog=f"python -m pysteps.score {word}", description=WORDS[word])
     parts: dict[str, Callable[[Add], None]] = {
         "evaluate": _evaluate,
+        "classes": _classes,
         "cosine": _vectors,
         "plda": _vectors,
         "calibrate": _learned,
@@ -43,7 +45,7 @@ def parser(word: str) -> argparse.ArgumentParser:
         _systems(word, out.add_argument)
     if word in ("cosine", "plda"):
         _scorer(word, out.add_argument)
-    if word in ("evaluate", "compare", "threshold"):
+    if word in ("evaluate", "classes", "compare", "threshold"):
         out.add_argument("--json", action="store_true", help="JSON instead of a table")
     if word in ("compare", "summary"):
         out.add_argument("--row", action="store_true", help="rows for a RESULTS.md instead")
@@ -74,6 +76,15 @@ def _evaluate(add: Add) -> None:
     add("--ties", choices=("together", "split"), default="together", help="equal scores (together)")
     table = "figures by a table of utterances or speakers, e.g. gender=data/SET/spk2gender"
     add("--condition", action="append", default=[], metavar="NAME=FILE", help=table)
+
+
+def _classes(add: Add) -> None:
+    add("--labels", type=Path, required=True, help="the truth: utterance class (utt2LABEL)")
+    what = "utterance answer, then perhaps a posterior for each class in C-locale order; - is no answer"
+    add("--answers", type=Path, required=True, metavar="FILE", help=what)
+    add("--classes", nargs="+", metavar="CLASS", help="all classes, where --labels does not have them all")
+    add("--vote", type=Path, metavar="FILE", help="utterance group: one answer a group, from posteriors")
+    _bootstrap(add)
 
 
 def _threshold(add: Add, whole: argparse.ArgumentParser) -> None:

@@ -22,6 +22,7 @@ def main(words: list[str]) -> None:
     """Do what the command line ``words`` say; the first is one of WORDS."""
     tasks: dict[str, Callable[[argparse.Namespace], None]] = {
         "evaluate": _evaluate,
+        "classes": _classes,
         "cosine": _score,
         "plda": _score,
         "calibrate": _learn,
@@ -96,6 +97,13 @@ def _evaluate(options: argparse.Namespace) -> None:
     _print(found, options.json, evaluation)
 
 
+def _classes(options: argparse.Namespace) -> None:
+    from .class_commands import class_evaluation, judged_file
+
+    found = judged_file(options, _draws(options, speakers=options.utt2spk is not None))
+    _print(found, options.json, class_evaluation)
+
+
 def _score(options: argparse.Namespace) -> None:
     from .judge import as_wrong
     from .pairs import score_files
@@ -155,12 +163,41 @@ def _compare(options: argparse.Namespace) -> None:
 
     if options.out and options.out.suffix != ".html":  # its picture is the same name with .png
         raise InputError("the page is an .html file", where=options.out, mend="say --out NAME.html")
+    if not options.scores and _of_classes(options):
+        return
     found, page = _compared_scores(options) if options.scores else _compared_experiments(options)
     if options.out:
         from ..report import render_comparison
 
         render_comparison(out=options.out, **page())
     _print(found, options.json, rows if options.row else side_by_side)
+
+
+def _of_classes(options: argparse.Namespace) -> bool:
+    # Whether these are experiments with labels: then they are compared here.
+    from .class_experiments import class_page, classes_side_by_side, compare_classes, is_classification
+
+    if not any(is_classification(folder) for folder in options.experiments):
+        return False
+    _refuse(options, "trials names utt2spk llr cost", "is for trials: these experiments have labels")
+    found = compare_classes(
+        options.experiments,
+        against=options.against,
+        systems=options.systems,
+        lists=options.list,
+        **_draws(options, speakers=True),
+    )
+    if options.out:
+        from ..report import render_classes
+
+        render_classes(out=options.out, **class_page(found))
+    if options.row and not options.json:
+        from ..report.rows import class_lines
+
+        print("\n".join(class_lines({"recipe": "", "model": "", "classification": found["sets"]})))
+    else:
+        _print(found, options.json, classes_side_by_side)
+    return True
 
 
 def _refuse(options: argparse.Namespace, names: str, why: str) -> None:
@@ -228,6 +265,12 @@ def _summary(options: argparse.Namespace) -> None:
     from .summary import rows
 
     run = Run.load(options.run)
+    if run.labels and options.row:
+        from ..report.rows import class_lines
+        from .class_results import class_results
+
+        print("\n".join(class_lines(class_results(run))))
+        return
     print(rows({"systems": [row_of(run.exp)]}) if options.row else stage.summary(run))
 
 

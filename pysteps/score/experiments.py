@@ -58,7 +58,7 @@ def compare_experiments(
     places: dict[str, Systems] = {}
     found["systems"] = [{key: row[key] for key in ("name", "trials")} for row in rows]
     for name in _shared(rows, first, lists):
-        chosen = places[name] = _chosen(_systems(rows, name), systems, rows[-1]["folder"])
+        chosen = places[name] = chosen_systems(_systems(rows, name), systems, rows[-1]["folder"])
         figures = {row["folder"]: row["trials"][name] for row in rows}
         found["trials"][name] = {shown: figures[folder][back] for shown, (folder, back) in chosen.items()}
         best = _best(found["trials"][name], chosen, first["folder"])
@@ -100,8 +100,11 @@ def _shared(rows: Sequence[dict[str, Any]], first: dict[str, Any], lists: Sequen
     return [name for name in shared if name in lists] if lists else shared
 
 
-def _chosen(systems: Systems, wanted: Sequence[str], where: Path) -> Systems:
-    # In the order in which they are named; a bare name means that back end of every experiment.
+def chosen_systems(systems: Systems, wanted: Sequence[str], where: Path) -> Systems:
+    """Those of ``systems`` that are ``wanted`` (all of none), in the order in which they are named.
+
+    A bare name means that back end of every experiment; one system alone is an InputError.
+    """
     if not wanted:
         return systems
     out: Systems = {}

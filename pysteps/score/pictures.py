@@ -48,13 +48,17 @@ def plane(run: Run, seed: int) -> dict[str, Any] | None:
     from ..report import choose_points, tsne
 
     entries: list[tuple[str, str]] = []
-    labels: dict[str, list[str]] = {"speaker": [], "gender": [], "set": []}
+    kind = run.labels.partition("2")[2]  # with labels their colours come first
+    labels: dict[str, list[str]] = {**({kind: []} if kind else {}), "speaker": [], "gender": [], "set": []}
     for name in shown_sets(run):
+        classes = run.set(name).labels(run.labels) if kind else {}
         utt2spk, genders = run.set(name).utt2spk(), _genders(run, name)
         for utt, entry in _table(run, name).items():
             entries.append((utt, entry))
             labels["speaker"].append(utt2spk[utt])
             labels["gender"].append(genders.get(utt2spk[utt], _UNKNOWN))
+            if kind not in ("", "gender", "speaker", "set"):
+                labels[kind].append(classes[utt])
             labels["set"].append(name)
     if len(entries) < FEWEST:
         return None

@@ -44,7 +44,7 @@ def report_unit(run: Run, lists: Sequence[Unit], stage: str, version: int) -> Un
     figures = (unit.folder / "result.json" for unit in lists)
     shown = (SCORES, "det.json", PLANE, CONFUSIONS)
     drawn = (path for unit in lists for path in unit.outputs if path.name in shown)
-    dropped = (path for name in _sets(run) for path in dropped_tables(run, name).values())
+    dropped = (path for name in recorded_sets(run) for path in dropped_tables(run, name).values())
     curves, turns = run.exp / "curves.jsonl", diarization_file(run)
     extra = (*([curves] if curves.is_file() else []), *([turns] if turns is not None else []))
     return Unit(
@@ -54,15 +54,15 @@ def report_unit(run: Run, lists: Sequence[Unit], stage: str, version: int) -> Un
         version=version,
         options={"recipe": run.recipe, "tag": run.tag, "caution": run.caution},
         inputs=(*figures, *drawn, run.exp / "model" / "model.json", *dropped, *extra),
-        outputs=(run.exp / "results.json", run.exp / "report.html", run.exp / "det.png", _rows(run)),
+        outputs=(run.exp / "results.json", run.exp / "report.html", run.exp / "det.png", rows_file(run)),
     )
 
 
-def _rows(run: Run) -> Path:
+def rows_file(run: Run) -> Path:
     return run.exp.parent / "RESULTS.md"
 
 
-def _sets(run: Run) -> list[str]:
+def recorded_sets(run: Run) -> list[str]:
     return [*run.base_sets, *run.copies]
 
 
@@ -82,7 +82,7 @@ def diarization_file(run: Run) -> Path | None:
     return found if found.is_file() and all(changed(stamp) is None for stamp in stamps) else None
 
 
-def _json(path: Path) -> Any:
+def part_of_report(path: Path) -> Any:
     return read_json(path, "a part of the report", mend="redo stage score with --force")
 
 
@@ -95,18 +95,18 @@ def results(run: Run) -> dict[str, Any]:
     folders = _folders(run)
     return {
         "recipe": run.recipe,
-        "trials": {label: _json(folder / "result.json") for label, folder in folders.items()},
-        "dropped": {name: _dropped(run, name) for name in _sets(run)},
-        "model": {"tag": run.tag, **_json(run.exp / "model" / "model.json")["model"]},
-        "seconds": _seconds(run.exp / "seconds"),
+        "trials": {label: part_of_report(folder / "result.json") for label, folder in folders.items()},
+        "dropped": {name: dropped_counts(run, name) for name in recorded_sets(run)},
+        "model": {"tag": run.tag, **part_of_report(run.exp / "model" / "model.json")["model"]},
+        "seconds": seconds_of(run.exp / "seconds"),
     }
 
 
-def _dropped(run: Run, name: str) -> dict[str, int]:
+def dropped_counts(run: Run, name: str) -> dict[str, int]:
     return dict(Counter(reason.split()[0] for reason in dropped_of(run, name).values()))
 
 
-def _seconds(folder: Path) -> dict[str, float]:
+def seconds_of(folder: Path) -> dict[str, float]:
     # A time is no result: one that cannot be read is left out, and said.
     found: dict[str, float] = {}
     for path in sorted(folder.glob("*")):
@@ -121,7 +121,7 @@ def _seconds(folder: Path) -> dict[str, float]:
     return found
 
 
-def _epochs(path: Path) -> list[dict[str, Any]]:
+def epochs_of(path: Path) -> list[dict[str, Any]]:
     epochs = []
     for number, line in enumerate(path.read_text("utf-8").splitlines() if path.is_file() else [], 1):
         try:
@@ -134,19 +134,24 @@ def _epochs(path: Path) -> list[dict[str, Any]]:
 
 def write_report(run: Run) -> None:
     """Write results.json, report.html, det.png, and this model's rows of RESULTS.md."""
+    if run.labels:
+        from .class_results import write_class_report
+
+        write_class_report(run)
+        return
     from ..report import page, update_results
 
     found, folders, turns = results(run), _folders(run), diarization_file(run)
-    drawn = {label: _json(folder / SCORES) for label, folder in folders.items()}
+    drawn = {label: part_of_report(folder / SCORES) for label, folder in folders.items()}
     lists = {label: (name, kept_of(run, label)) for name, label, _ in run.trial_lists()}
-    planes = [_json(folders[label] / PLANE) for label, (_, kept) in lists.items() if PLANE in kept]
+    planes = [part_of_report(folders[label] / PLANE) for label, (_, kept) in lists.items() if PLANE in kept]
     firsts = {name: folders[label] for label, (name, kept) in lists.items() if CONFUSIONS in kept}
-    who = {name: _json(folder / CONFUSIONS) for name, folder in firsts.items()}
+    who = {name: part_of_report(folder / CONFUSIONS) for name, folder in firsts.items()}
     write_text(run.exp / "results.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
     page.render(
         found,
-        {label: _json(folder / "det.json") for label, folder in folders.items()},
-        _epochs(run.exp / "curves.jsonl"),
+        {label: part_of_report(folder / "det.json") for label, folder in folders.items()},
+        epochs_of(run.exp / "curves.jsonl"),
         run.exp / "report.html",
         title=f"{run.recipe}: {run.tag}",
         caution=run.caution,
@@ -154,14 +159,18 @@ def write_report(run: Run) -> None:
         calibration={label: part["calibration"] for label, part in drawn.items()},
         plane=next(iter(planes), None),
         confusions=matrices(who),
-        diarization=None if turns is None else _json(turns),
+        diarization=None if turns is None else part_of_report(turns),
     )
-    update_results(_rows(run), found)
+    update_results(rows_file(run), found)
 
 
 def summary(run: Run) -> str:
     """The figures as a table for a terminal."""
     found = read_json(run.exp / "results.json", "the figures of stage 9", mend="run stage score")
+    if "classification" in found:
+        from .class_results import class_table
+
+        return "\n".join([class_table(found["classification"]), f"report: {run.exp / 'report.html'}"])
     wide = max([9, *(len(back) for backs in found["trials"].values() for back in backs)])
     lines = [
         f"{'trials':24s} {'back end':{wide}s} {'EER %':>7s}  {'95 % interval':15s} {'minDCF(0.01)':>12s}"

@@ -33,9 +33,18 @@ __all__ = ["NAME", "VERSION", "do", "refresh_report", "summary", "units"]
 
 
 def units(run: Run) -> list[Unit]:
-    """One unit a trial list, and the report over all."""
+    """One unit a trial list, or a set where the recipe has labels, and the report over all."""
+    if run.labels:
+        from .class_stage import units as class_units
+
+        return class_units(run, NAME)
     lists = [_list_unit(run, name, label, trials) for name, label, trials in run.trial_lists()]
     return [*lists, report_unit(run, lists, NAME, VERSION)]
+
+
+def _deciding(run: Run) -> dict[str, Any]:
+    # Trials are not voted on.
+    return {key: value for key, value in run.options[NAME].items() if key != "vote"}
 
 
 def _list_unit(run: Run, name: str, label: str, trials: Path) -> Unit:
@@ -55,7 +64,7 @@ def _list_unit(run: Run, name: str, label: str, trials: Path) -> Unit:
         stage=NAME,
         folder=folder,
         version=VERSION,
-        options={"set": name, "backends": list(backends(run)), **run.options[NAME]},
+        options={"set": name, "backends": list(backends(run)), **_deciding(run)},
         inputs=(
             trials,
             run.data / name / "utt2spk",
@@ -77,9 +86,14 @@ def _list_unit(run: Run, name: str, label: str, trials: Path) -> Unit:
 
 
 def do(run: Run, unit: Unit) -> None:
-    """Score and judge one list, or write the report."""
+    """Score and judge one list or set, or write the report."""
     if unit.name == REPORT:
         write_report(run)
+        return
+    if run.labels:
+        from .class_stage import do as do_classes
+
+        do_classes(run, unit)
         return
     from .by_condition import conditions
     from .trials import read_trials

@@ -10,9 +10,11 @@ import torch
 from torch import nn
 
 from ..egs.reader import EgsPlan
+from ..formats.errors import InputError
 from ..metrics.detection import eer
 from ..models.model import SpeakerModel, embed
 from .data import EgsSource
+from .develop import Classified, LabelledSet, classified
 
 VALID_BATCH = 64
 
@@ -56,12 +58,8 @@ def judge_chunks(
     return (loss / chunks, correct / chunks) if chunks else None
 
 
-def judge_speakers(model: SpeakerModel, dev: DevelopmentSet, limit: int = 32) -> Verified:
-    """By the cosine of centred x-vectors on the development trials.
-
-    Utterances shorter than the model takes are left out with their trials.
-    """
-    matrices = [matrix for _, matrix in dev.utterances()]
+def _embedded(model: SpeakerModel, matrices: list[np.ndarray], limit: int) -> tuple[np.ndarray, np.ndarray]:
+    # X-vectors [utterance, xvector], and whether each is long enough [utterance]: else it is 0.
     vectors = np.zeros((len(matrices), model.options.xvector_dim))
     usable = np.asarray([len(matrix) >= model.min_frames for matrix in matrices])
     groups: dict[int, list[int]] = {}
@@ -71,6 +69,39 @@ def judge_speakers(model: SpeakerModel, dev: DevelopmentSet, limit: int = 32) ->
         for begin in range(0, len(members), limit):
             part = members[begin : begin + limit]
             vectors[part] = embed(model, [matrices[index] for index in part])
+    return vectors, usable
+
+
+def log_posteriors(head: nn.Module, xvectors: np.ndarray) -> np.ndarray:
+    """Natural logarithms of the classes' posteriors float64 [N, class] for ``xvectors`` [N, xvector].
+
+    The softmax of the logits of ``head``, which is in evaluation mode, without margin.
+    """
+    device = next((value.device for value in head.state_dict().values()), torch.device("cpu"))
+    with torch.inference_mode():
+        given = torch.from_numpy(np.asarray(xvectors, np.float32)).to(device)
+        labels = torch.zeros(len(given), dtype=torch.int64, device=device)
+        logits = head(given, labels, 0.0)[1]
+        return logits.double().log_softmax(1).cpu().numpy()
+
+
+def judge_classes(model: SpeakerModel, head: nn.Module, dev: LabelledSet, limit: int = 32) -> Classified:
+    """By the posteriors of whole development utterances.
+
+    Utterances shorter than the model takes are left out; InputError where that is all.
+    """
+    vectors, usable = _embedded(model, [matrix for _, matrix in dev.utterances()], limit)
+    if not usable.any():
+        raise InputError(f"no development utterance has the {model.min_frames} frames that the network needs")
+    return classified(log_posteriors(head, vectors[usable]), dev.targets[usable])
+
+
+def judge_speakers(model: SpeakerModel, dev: DevelopmentSet, limit: int = 32) -> Verified:
+    """By the cosine of centred x-vectors on the development trials.
+
+    Utterances shorter than the model takes are left out with their trials.
+    """
+    vectors, usable = _embedded(model, [matrix for _, matrix in dev.utterances()], limit)
     vectors -= vectors[usable].mean(axis=0)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     enrol, test, target = dev.trials

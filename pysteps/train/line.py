@@ -205,6 +205,11 @@ def check_loss(line: str, batch_size: int, utterances_per_speaker: int) -> None:
         raise InputError(said, mend=f"--train.batch_size {2 * each} or more")
 
 
+def judges_alone(line: str) -> bool:
+    """Whether the loss has a part that judges a chunk by itself, as held-out chunks are judged."""
+    return any(not (term.kind.pairs or term.kind.beside) for term in parse_loss(line))
+
+
 def _term(words: Sequence[str]) -> Term:
     weight, rest = 1.0, list(words)
     if rest:

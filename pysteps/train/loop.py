@@ -26,7 +26,8 @@ from ..models.options import ModelOptions
 from . import schedules
 from .curves import write_curves
 from .data import Batch, EgsSource, batches
-from .judge import DevelopmentSet, judge_chunks, judge_speakers
+from .develop import LabelledSet
+from .judge import DevelopmentSet, judge_chunks, judge_classes, judge_speakers
 from .losses import judges_alone
 from .meter import Meter
 from .options import TrainOptions
@@ -45,21 +46,23 @@ def run_training(
     options: TrainOptions,
     model_options: ModelOptions,
     source: EgsSource,
-    dev: DevelopmentSet | None,
+    dev: DevelopmentSet | LabelledSet | None,
     out: Path,
     contract: Mapping[str, Any],
     *,
     before: Callable[[], None] | None = None,
+    after_epoch: Callable[[list[dict[str, Any]]], None] | None = None,
     stop_after: int | None = None,
 ) -> None:
     """Train on ``source``, or go on where an interrupted training stopped.
 
     Writes ``out``/checkpoints/, ``out``/curves.jsonl (a line an epoch) and in the end ``out``/model/:
     the mean of some epochs' models, with ``contract``, the feature contract, and the loss's weights. ``dev``
-    gives the EER of each epoch. Under torchrun every process calls this. ``before`` is called when
-    nothing is left to be refused, ahead of the first look at ``out``. ``stop_after`` a step leaves as a kill
-    would (for tests). InputError names what is wrong with options or egs, and the batch
-    whose loss is not finite.
+    gives the EER of each epoch, or how well labels are told. Under torchrun every process calls this.
+    ``before`` is called when nothing is left to be refused, ahead of the first look at ``out``;
+    ``after_epoch`` in the first process, with the curves' lines so far, behind each epoch's checkpoint: what
+    it raises ends the training. ``stop_after`` a step leaves as a kill would (for tests). InputError names
+    what is wrong with options or egs, and the batch whose loss is not finite.
     """
     check(options)
     keep_memory()
@@ -81,6 +84,8 @@ def run_training(
                 if not training.run_epoch(stop_after):
                     return
                 training.close_epoch(dev)
+                if after_epoch is not None and world.first:
+                    after_epoch(training.curves)
             if training.phase + 1 == len(plan.phases):
                 break
             training.next_phase()
@@ -96,6 +101,7 @@ class Training(State):
         super().__init__(plan, out, world)
         self.source = source
         self.watchers: Watchers | None = None  # of the first process
+        self.weights = None if plan.weights is None else torch.from_numpy(plan.weights).to(world.device)
 
     def phase_over(self) -> bool:
         """Whether the phase's epochs are done, or patience with them is at its end, which is said."""
@@ -157,6 +163,8 @@ class Training(State):
                 with torch.autocast(device.type, self.precision, enabled=self.precision != torch.float32):
                     losses, logits = forward(features[some], labels[some], margin)
                 self.refuse_not_finite(losses, batch, batch.rows[some], rate)
+                if self.weights is not None:
+                    losses = losses * self.weights[labels[some]]
                 # Gradients are averaged over processes; the share makes that the mean over all chunks.
                 loss = losses.mean() * (batch.share * (len(rows) / len(labels)))
                 self.scaler.scale(loss).backward()
@@ -203,7 +211,7 @@ class Training(State):
         shown = [str(row) if keys is None else keys[row] for row in sorted(rows)[:8]]
         return ", ".join(shown) + (f" and {len(rows) - 8} more" if len(rows) > 8 else "")
 
-    def close_epoch(self, dev: DevelopmentSet | None) -> None:
+    def close_epoch(self, dev: DevelopmentSet | LabelledSet | None) -> None:
         """Judge the model, add a line to the curves, keep model and checkpoint."""
         rate = self.rate(self.within - 1)
         margin = schedules.margin(self.within - 1, self.mean_steps, self.options)
@@ -238,15 +246,19 @@ class Training(State):
         if self.world.first:
             write_curves(self.curves, self.out / "curves.jsonl")
 
-    def judged(self, dev: DevelopmentSet | None) -> dict[str, float]:
-        """What held-out chunks and development speakers say of the model."""
+    def judged(self, dev: DevelopmentSet | LabelledSet | None) -> dict[str, float]:
+        """What held-out chunks and development utterances say of the model."""
         said: dict[str, float] = {}
         self.kept.eval()
         if judges_alone(self.options.loss):
             valid = judge_chunks(self.kept.model, self.kept.head, self.source, self.plan.egs)
             if valid is not None:
                 said |= {"valid_loss": valid[0], "valid_accuracy": valid[1]}
-        if dev is not None:
+        if isinstance(dev, LabelledSet):
+            told = judge_classes(self.kept.model, self.kept.head, dev)
+            said |= {"dev_loss": told.loss, "dev_accuracy": told.accuracy}
+            said |= {"dev_balanced_accuracy": told.balanced_accuracy}
+        elif dev is not None:
             found = judge_speakers(self.kept.model, dev)
             said |= {"dev_eer": 100 * found.eer}
             said |= {"same_cosine": found.same, "different_cosine": found.different}

@@ -15,7 +15,7 @@ from importlib import import_module
 import torch
 from torch import Tensor, nn
 
-from .line import LOSSES, Term, parse_loss
+from .line import LOSSES, Term, judges_alone, parse_loss
 from .margins import AamHead, SoftmaxHead
 from .options import TrainOptions
 
@@ -61,11 +61,6 @@ def build_head(line: str, xvector_dim: int, speakers: int, options: TrainOptions
     if len(terms) == 1 and terms[0].weight == 1:
         return made(terms[0], xvector_dim, speakers, options)
     return LossSum(terms, xvector_dim, speakers, options)
-
-
-def judges_alone(line: str) -> bool:
-    """Whether the loss has a part that judges a chunk by itself, as held-out chunks are judged."""
-    return any(not (term.kind.pairs or term.kind.beside) for term in parse_loss(line))
 
 
 def of_speakers(name: str) -> bool:

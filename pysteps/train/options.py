@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,9 +42,13 @@ class TrainOptions:
     freeze: list[str] = field(default_factory=list)
     """parts of the network that stay as they are, as encoder or encoder.layer1"""
 
+    class_weights: str = "none"
+    """none, or balanced: a chunk's loss counts N / (K n) of N chunks of K classes, n of its own, so that all
+    classes weigh the same"""
+
     utterances_per_speaker: int = 0
-    """chunks of each speaker in a batch, which losses of pairs need: batch_size / this many speakers; 0: as
-    they come"""
+    """chunks of each speaker (of each label, in recipes with labels) in a batch, which losses of pairs need:
+    batch_size / this many speakers; 0: as they come"""
 
     loss: str = "aam"
     """the losses and their weights in one line, as in "aam subcentres=3 top=5 + 0.003 center"; docs/models.md
@@ -108,12 +113,12 @@ class TrainOptions:
     average: int = 5
     """the final model is the mean of the models after these many epochs"""
     average_of: str = "last"
-    """which: the last ones, or the best ones (least dev EER, else least loss of held-out chunks)"""
+    """which: the last ones, or the best ones (least dev EER or dev loss, else loss of held-out chunks)"""
     ema: float = 0.0
     """decay of a running mean of the weights, as 0.999, which is judged and kept in their place; 0 is none"""
     patience: int = 0
-    """training (the phase) ends after these many epochs without a better dev EER (else loss of held-out
-    chunks); 0: after all epochs"""
+    """training (the phase) ends after these many epochs without a better dev EER (with labels dev loss, else
+    loss of held-out chunks); 0: after all epochs"""
     checkpoint_steps: int = 500
     """steps between two checkpoints; one more at each epoch's end"""
     keep: int = 2
@@ -143,4 +148,13 @@ class TrainOptions:
         if self.precision not in ("fp32", "bf16", "fp16", "auto"):
             mend = "--train.precision fp32, bf16, fp16 or auto"
             raise InputError(f"unknown precision {self.precision!r}", mend=mend)
+        if self.class_weights not in ("none", "balanced"):
+            raise InputError(f"unknown class_weights {self.class_weights!r}; known: none, balanced")
         phases_of(self)
+
+
+def deciding(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the ``options`` of training that decide the weights; trainings that were begun before there
+    were class weights stay what they are."""
+    unused = [*FREE, *(["class_weights"] if options.get("class_weights") == "none" else [])]
+    return {key: value for key, value in options.items() if key not in unused}

@@ -86,9 +86,10 @@ def _fits(kind: str, value: Any) -> bool:
 
 
 def judged_by(line: Mapping[str, Any]) -> float | None:
-    """What an epoch is judged by, less being better: the dev EER, else the loss of held-out chunks."""
-    found = line.get("dev_eer", line.get("valid_loss"))
-    return None if found is None else float(found)
+    """What an epoch is judged by, less being better: the dev EER, with labels the development utterances'
+    loss, else the loss of held-out chunks."""
+    found = [line[name] for name in ("dev_eer", "dev_loss", "valid_loss") if name in line]
+    return float(found[0]) if found else None
 
 
 def without_better(judged: Sequence[float]) -> int:

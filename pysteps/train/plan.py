@@ -16,10 +16,10 @@ from . import schedules
 from .arithmetic import OPTIMISERS
 from .balance import refuse_unbalanced
 from .data import EgsSource, steps_per_epoch
-from .line import check_loss
-from .losses import judges_alone
-from .options import FREE, TrainOptions
+from .line import check_loss, judges_alone
+from .options import TrainOptions, deciding
 from .phases import check_phase, needs_judging, phases_of
+from .weights import class_weights
 
 
 class Plan:
@@ -41,6 +41,8 @@ class Plan:
         self.options, self.phases, self.egs = options, phases_of(options), source.plan()
         self.model_options, self.width = replace(model_options, feature_dim=self.egs.feature_dim), width
         self.archives = [self._archives(phase) for phase in self.phases]
+        # [class]: what the losses of its chunks are multiplied with; None: nothing
+        self.weights = class_weights(source, self.egs) if options.class_weights == "balanced" else None
         self.steps = []
         for phase, archives in zip(self.phases, self.archives, strict=True):
             self.steps.append(self._steps(phase, archives) / phase.epoch_parts)
@@ -87,7 +89,7 @@ class Plan:
 
     def identity(self, precision: object) -> dict[str, Any]:
         """What decides the weights; a checkpoint of another identity is refused."""
-        own = {f"train.{key}": value for key, value in asdict(self.options).items() if key not in FREE}
+        own = {f"train.{key}": value for key, value in deciding(asdict(self.options)).items()}
         own |= {f"models.{key}": value for key, value in asdict(self.model_options).items()}
         read = [info for part in ([self.egs.archives], self.archives) for some in part for info in some]
         archives = dict.fromkeys(f"{info.name} {info.chunks} {info.frames}" for info in read)

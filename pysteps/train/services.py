@@ -30,6 +30,9 @@ PICTURES = {
     "valid_loss": ("loss", "held out"),
     "accuracy": ("accuracy", "training"),
     "valid_accuracy": ("accuracy", "held out"),
+    "dev_loss": ("loss", "development"),
+    "dev_accuracy": ("accuracy", "development"),
+    "dev_balanced_accuracy": ("accuracy", "development, mean of classes"),
     "same_cosine": ("cosine", "same speaker"),
     "different_cosine": ("cosine", "different speakers"),
 }

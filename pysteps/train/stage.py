@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,8 @@ from ..formats.run import Run
 from ..formats.stamps import Unit
 from ..formats.tables import read_table
 from ..models.options import weights_from
-from .options import FREE, TrainOptions
+from .develop import LabelledSet
+from .options import TrainOptions, deciding
 
 NAME = "train"
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
@@ -44,6 +46,7 @@ def units(run: Run) -> list[Unit]:
         run.egs / "speakers",
         dev / "feats.scp",
         run.data / run.dev_set / "utt2spk",
+        *([run.data / run.dev_set / run.labels] if run.labels else []),
         *live.pools(run),
     )
     return [
@@ -53,8 +56,9 @@ def units(run: Run) -> list[Unit]:
             folder=run.exp,
             version=VERSION,
             options={
-                **{key: value for key, value in run.options[NAME].items() if key not in FREE},
+                **deciding(run.options[NAME]),
                 "models": run.options["models"],
+                **({"labels": run.labels} if run.labels else {}),
                 **({"augment": live.deciding(run)} if live.augments_live(run) else {}),
             },
             inputs=(*given, *(() if model else trained)),
@@ -98,8 +102,11 @@ class DevelopmentSet:
         return self.enrol, self.test, self.target
 
 
-def do(run: Run, unit: Unit) -> None:
-    """Train, or go on where an interrupted training of the same options stopped."""
+def do(
+    run: Run, unit: Unit, after_epoch: Callable[[list[dict[str, Any]]], None] | None = None
+) -> None:
+    """Train, or go on where an interrupted training of the same options stopped; ``after_epoch``: see
+    loop.run_training."""
     from ..egs.source import open_egs
     from ..features.contract import read
     from ..models.options import ModelOptions
@@ -126,10 +133,11 @@ def do(run: Run, unit: Unit) -> None:
             options,
             ModelOptions(**run.options["models"]),
             source,
-            DevelopmentSet(run),
+            LabelledSet(run, source.plan().speakers) if run.labels else DevelopmentSet(run),
             run.exp,
             read(run.egs),
             before=before,
+            after_epoch=after_epoch,
         )
 
 

@@ -21,7 +21,9 @@ from ..formats.atomic import replacing, write_text
 from ..formats.errors import InputError
 from ..models.model import SpeakerModel, load_model, read_description, save_model
 from ..models.options import ModelOptions
-from .losses import of_speakers
+from .losses import build_head, of_speakers
+from .options import TrainOptions
+from .phases import phases_of
 from .stage import LOSS
 
 HEAD, SPEAKERS = LOSS
@@ -51,6 +53,26 @@ def save_head(head: nn.Module, speakers: Sequence[str], folder: Path) -> None:
     with replacing(folder / HEAD, "wb") as handle:
         handle.write(save_tensors(tensors))
     write_text(folder / SPEAKERS, "".join(f"{name}\n" for name in speakers))
+
+
+def load_head(folder: Path, options: TrainOptions, xvector_dim: int) -> tuple[nn.Module, list[str]]:
+    """The loss that ``save_head`` wrote beside a model, in evaluation mode on the CPU, and its classes.
+
+    ``options`` are those of the training; of its phases the last one's loss is meant. InputError where there
+    is none, and where it is another one.
+    """
+    last = phases_of(options)[-1]
+    for name in LOSS:
+        if not (folder / name).is_file():
+            raise InputError(f"no {name} beside the model", where=folder, mend="train it here")
+    tensors, names = _read_head(folder)
+    head = build_head(last.loss, xvector_dim, len(names), last)
+    try:
+        head.load_state_dict(tensors)
+    except RuntimeError as error:  # torch says which tensors do not fit
+        said = f"these are no weights of the loss {last.loss!r}: {' '.join(str(error).split())}"
+        raise InputError(said, where=folder / HEAD, mend="--train.loss as it was trained") from None
+    return head.eval(), names
 
 
 def begin_head(head: nn.Module, speakers: Sequence[str], folder: Path) -> str:
