@@ -300,6 +300,7 @@ def test_a_signal_to_the_driver_goes_on_to_its_step_which_is_waited_for(work: Pa
     """As from scancel or kill, which tell run.sh alone; the lease stays until the end."""
     work.mkdir()
     line = ["bash", "-euo", "pipefail", "-c", SIGNALLED, "driver", str(REPO), str(work), STEP]
+    line = ["env", f"--default-signal={signal.Signals(number).name[3:]}", *line]  # nohup ignores SIGHUP
     driver = subprocess.Popen(line, cwd=work, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert driver.stdout is not None and driver.stdout.readline().startswith("step")
     driver.send_signal(number)
