@@ -62,7 +62,9 @@ main() { # a function, so that bash has read all of it before anything runs
   stage backend  # 8  x-vectors              -> centring, LDA, length norm, PLDA
   stage score    # 9  x-vectors, trials      -> scores, EER, minDCF, DET, report.html
   stage diarize  # 10 whole recordings       -> RTTM, DER, JER (recipes with diarize_sets)
+  stage tune     # beside  egs, dev features -> the best of many trainings (--stage tune --space FILE)
 
+  [[ $last != tune ]] || python -m pysteps.recipe.tuned "$run"
   [[ $last != score && ($last != diarize || $first == diarize) ]] || python -m pysteps.score summary --run "$run"
   [[ $last != diarize ]] || python -m pysteps.diarize summary --run "$run"
 }

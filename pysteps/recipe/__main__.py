@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from ..formats.errors import InputError, guarded
-from ..formats.names import MORE, STAGES
+from ..formats.names import BESIDE, MORE, STAGES
 from ..formats.run import Run
 from .options import Chosen, as_called, help_text, parse, stage_number
 
@@ -71,10 +71,10 @@ def _settings(run: Run, chosen: Chosen, stages: list[str]) -> dict[str, str]:
 
     cleaning = cleanable(chosen.values.get("clean", ""))
     # Only whoever holds the work folder's lock may change what running jobs read: run.sh moves it there.
-    path = run.exp / "run.json"
+    path = run_file(run)
     driver = os.environ.get("TIMBRE_DRIVER_PID", os.getppid())
-    resolved = path.with_name(f".run.json.part.{socket.gethostname()}.{driver}.0")
-    how = _how(chosen)
+    resolved = path.with_name(f".{path.name}.part.{socket.gethostname()}.{driver}.0")
+    how = _how(run, chosen)
     fresh, again = ([], []) if cleaning else fresh_stages(run, stages, "force" in chosen.flags)
     stale = [] if cleaning else [stage for stage in stages if stage not in fresh]
     if stale:
@@ -102,11 +102,19 @@ def _settings(run: Run, chosen: Chosen, stages: list[str]) -> dict[str, str]:
     }
 
 
-def _how(chosen: Chosen) -> dict[str, str]:
+def run_file(run: Run) -> Path:
+    """Where the resolved run lies: a search leaves the run of its tag as it was."""
+    return run.exp / ("tune.json" if "tune" in run.options else "run.json")
+
+
+def _how(run: Run, chosen: Chosen) -> dict[str, str]:
     # What changes no result.
+    jobs = os.cpu_count() or 1
+    if "tune" in run.options and chosen.values.get("cmd", "local") == "local":
+        jobs = max(1, jobs // run.options["train"]["threads"])  # each of them is a training
     return {
         "cmd": chosen.values.get("cmd", "local"),
-        "nj": str(_whole("nj", chosen.values.get("nj", str(os.cpu_count() or 1)), 1)),
+        "nj": str(_whole("nj", chosen.values.get("nj", str(jobs)), 1)),
         "ngpu": str(_gpus(chosen.values.get("ngpu", "auto"), chosen.values.get("cmd", "local"))),
         "nodes": str(_nodes(chosen)),
         "force": "1" if "force" in chosen.flags else "",
@@ -119,11 +127,11 @@ def _dry_run(run: Run, chosen: Chosen, stages: list[str]) -> None:
     from .plan import refuse_full, refuse_launcher, refuse_speakers, refuse_unbuildable, rows, text
 
     refuse_unbuildable(run)
-    found, how = rows(run, stages, "force" in chosen.flags), _how(chosen)
-    print(text(run, found, how, run.exp / "run.json"), flush=True)
+    found, how = rows(run, stages, "force" in chosen.flags), _how(run, chosen)
+    print(text(run, found, how, run_file(run)), flush=True)
     if stale := [row.stage for row in found if row.why]:
         refuse_speakers(run, stale)
-        refuse_launcher(stale, how, run.exp / "run.json")
+        refuse_launcher(stale, how, run_file(run))
     if "ignore-disk" not in chosen.flags:
         refuse_full(run, found)
 
@@ -134,6 +142,16 @@ def _chosen_stages(chosen: Chosen, known: list[str]) -> list[str]:
     if first > last:
         raise InputError("--stage is behind --stop-stage: nothing would run")
     return known[first : last + 1]
+
+
+def _named(run: Run, chosen: Chosen) -> tuple[Run, list[str]]:
+    # The stages in question; of a search the run, too, is another one.
+    from .tuned import refuse_idle, searched
+
+    if chosen.values.get("stage") in BESIDE:
+        return searched(run, chosen), [chosen.values["stage"]]
+    refuse_idle(chosen)
+    return run, _chosen_stages(chosen, [*STAGES, *(stage for stage in MORE if stage in run.options)])
 
 
 def main() -> None:
@@ -154,7 +172,7 @@ def main() -> None:
     from .resolve import resolve
 
     run = resolve(root, chosen)
-    stages = _chosen_stages(chosen, [*STAGES, *(stage for stage in MORE if stage in run.options)])
+    run, stages = _named(run, chosen)
     if "status" in chosen.flags:
         from .holder import at_work
         from .status import table

@@ -12,9 +12,11 @@ from ..augment.options import check_mp3
 from ..backend.line import parse_line
 from ..backend.speakers import fitting, shortened
 from ..diarize.options import DiarizeOptions, refuse_backend
+from ..formats.datadir import check_labels_name
 from ..formats.errors import InputError
 from ..formats.run import Run
 from ..prepare.corpus import inside
+from ..train.line import judges_alone
 from ..train.options import TrainOptions
 from ..train.phases import phases_of
 from .options import nearest
@@ -95,6 +97,8 @@ def check_together(options: dict[str, dict[str, Any]]) -> None:
 
 def check_sets(run: Run) -> None:
     """InputError for a set named twice, and for back ends that want what the run does not have."""
+    if run.labels:
+        check_labels(run)
     if "diarize" in run.options:
         refuse_backend(DiarizeOptions(**run.options["diarize"]), run.options["backend"]["backends"])
     names = run.base_sets
@@ -102,7 +106,7 @@ def check_sets(run: Run) -> None:
     if twice:
         raise InputError(f"the set {twice[0]} is named twice", where=f"egs/{run.recipe}/recipe.sh")
     known = [run.dev_set, *run.adapt_sets]
-    for back, line in run.options["backend"]["backends"].items():
+    for back, line in {} if run.labels else run.options["backend"]["backends"].items():
         for name in parse_line(line).sets:
             if name not in known:
                 said = f"back end {back} adapts to {name}: possible are {', '.join(known)}"
@@ -110,12 +114,36 @@ def check_sets(run: Run) -> None:
                 raise InputError(said, where=f"egs/{run.recipe}/recipe.sh", mend=mend)
 
 
+def check_labels(run: Run) -> None:
+    """InputError for what a recipe with ``labels`` cannot be: it has no trials, and needs posteriors."""
+    where = f"egs/{run.recipe}/recipe.sh"
+    try:
+        check_labels_name(run.labels)
+    except InputError as error:
+        raise InputError(str(error), where=where) from None
+    if run.conversation_sets:
+        mend = "a recipe of its own for each: leave out labels, or diarize_sets"
+        raise InputError("who speaks when is asked of speakers, not of labels", where=where, mend=mend)
+    train = TrainOptions(**run.options["train"])
+    if train.model and not (Path(train.model) / "head.safetensors").is_file():
+        said = f"the model has no loss beside it, so nothing says how likely each of {run.labels} is"
+        raise InputError(said, where=train.model, mend="--train.init begins a training with its weights")
+    for number, phase in enumerate([] if train.model else phases_of(train), 1):
+        if not judges_alone(phase.loss):
+            said = f"phase {number} of training: " if train.phases else ""
+            raise InputError(
+                f"{said}the loss {phase.loss!r} compares chunks and gives no class its posterior",
+                where=f"{where}: labels={run.labels}",
+                mend=f'--train.loss "softmax + 0.1 {phase.loss}", or softmax, am or aam alone',
+            )
+
+
 def check_speakers(run: Run) -> None:
     """InputError for back ends that want more training speakers than there are: before training, not behind.
 
     Nothing is known before stage prepare. What stages drop later may still leave too few for stage backend.
     """
-    if not run.set(run.train_set).has("utt2spk"):
+    if run.labels or not run.set(run.train_set).has("utt2spk"):
         return
     lines = run.options["backend"]["backends"]
     count = len(run.set(run.train_set).speakers())

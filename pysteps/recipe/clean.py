@@ -84,7 +84,7 @@ def reads(run: Run, stage: str, unit: str) -> set[tuple[str, str]]:
         return {("audio", run.train_set), *(("augment", name) for name in run.copies)}
     if stage == "egs":
         return {("features", name) for name in train}
-    if stage == "train":  # babble is made of what others say, while training augments
+    if stage in ("train", "tune"):  # babble is made of what others say, while training augments
         babble = {("audio", run.train_set)} if "speech" in live.pool_names(run) else set()
         return {("egs", run.egs_tag), ("features", run.dev_set)} | babble
     if stage == "extract":

@@ -6,8 +6,6 @@ Where a stage's own formula stands here it says which file it is of; what is est
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,41 +23,15 @@ from ..formats.run import Run
 from ..train.options import TrainOptions
 from ..train.phases import phases_of
 from .extent import Extent, Heard, extent, heard
+from .files import BLOCK, STAMP, Files
+from .labelled import CLASSIFIER, answers, class_sizes, kept_share
 
-BLOCK = 4096
-STAMP = BLOCK
 OFFSET = 9  # digits of a place in an archive, and the colon
 # Of an effect, by the pool it draws from: characters of what was drawn, in a copy's table; bytes as flac, in
 # shares of the clean audio's. Measured on the mini corpus.
 DRAWN = {"": 32, "noise": 93, "music": 93, "rooms": 57, "simulated": 57}
 FLAC = {"noise": 1.25, "music": 1.25}
 NARROW = {"telephone": 0.7, "mulaw": 0.7, "alaw": 0.7, "gsm": 0.7}
-
-
-class Files:
-    """Bytes that files and folders take on a disk."""
-
-    def __init__(self) -> None:
-        self.bytes = 0.0
-
-    def add(self, size: float, count: int = 1) -> Files:
-        """``count`` files of ``size`` bytes each."""
-        self.bytes += count * math.ceil(size / BLOCK) * BLOCK
-        return self
-
-    def sharded(self, items: int, size: int, archives: Iterable[float], lines: Iterable[float]) -> Files:
-        """A unit of ``items`` in shards of ``size``.
-
-        ``archives``: bytes of all entries of each kind of archive; ``lines``: bytes a line of each table.
-        Tables lie in the shards and gathered beside them.
-        """
-        shards = -(-items // size)
-        for whole in archives:
-            self.add(whole / max(1, shards), shards)
-        for line in lines:
-            self.add(line * min(size, items), shards).add(line * items)
-        # The folders: the unit's, shards, the plan's and each shard's; plan and stamp.
-        return self.add(BLOCK, 3 + shards).add(25 * items).add(STAMP)
 
 
 class Estimate:
@@ -192,13 +164,15 @@ class Estimate:
         names = [self.run.train_set, *self.run.copies]
         frames = np.concatenate([self.voiced(name) for name in names])
         clean = self.extent(self.run.train_set)
-        held = min(clean.speakers, max(1, round(options["valid_share"] * len(clean.seconds))))
+        held = max(1, round(options["valid_share"] * len(clean.seconds)))
+        held = held if self.run.labels else min(clean.speakers, held)
         frames = frames * (geometry.fitting(10**6) / 10**6 if geometry.factor > 1 else 1)
         frames = frames[frames >= shortest]
         if not len(frames):
             raise InputError("no utterance is long enough for a chunk")
         counts = np.maximum(1, frames * options["repeats"] / ((shortest + longest) / 2))
         counts = counts * (1 - held * (options["valid_share"] > 0) / len(clean.seconds))
+        counts = counts * kept_share(self.run)
         chunks = counts.sum()
         archives = self._archives = max(1, round(chunks / options["archive_chunks"]))
         # A chunk moves to an archive that its utterance fits, so lengths are even from the shortest to what
@@ -242,7 +216,10 @@ class Estimate:
         chosen = AugmentOptions(**self.run.options["augment"])
         suffixes = {speaker_suffix(parse_chain(kind), chosen) for kind in self.run.copies.values()}
         names = {*suffixes, *voices(self.run)}
-        model, state = state_bytes(self.run, self.extent(self.run.train_set).speakers * len(names))
+        classes = self.extent(self.run.train_set).speakers * len(names)
+        if self.run.labels:
+            classes = len(class_sizes(self.run))
+        model, state = state_bytes(self.run, classes)
         options, files = TrainOptions(**self.run.options["train"]), Files()
         phases = phases_of(options)
         # States to go on from, epochs that a phase's mean is of, those that it began with, and the mean.
@@ -250,13 +227,18 @@ class Estimate:
         files.add(state + 4000, options.keep).add(model + 2000, max(map(sum, pairwise(counts))) + 1)
         return files.add(BLOCK, 8).add(450 * sum(phase.epochs for phase in phases)).bytes
 
+    def _tune(self) -> float:
+        # One trial's, and the best one's model; how many are at work at once is not known here.
+        return 2 * self._train()
+
     def _extract(self) -> float:
         options, files = self.run.options["extract"], Files()
         width = self.run.options["models"]["xvector_dim"]
         for name in self.run.utterance_sets:
             of, folder = self.extent(name), self.run.exp / "xvectors" / name
             count = len(of.seconds if of.voiced is None else of.voiced)
-            vectors = [count * (4 * size + of.key + 11) for size in (width, 2 * self.dim)]
+            sizes = [width, 2 * self.dim, *([len(class_sizes(self.run))] if self.run.labels else [])]
+            vectors = [count * (4 * size + of.key + 11) for size in sizes]
             lines = [self._line(folder, part, of.key) for part in ("xvector.ark", "baseline.ark")]
             files.sharded(count, options["shard_utterances"], vectors, lines)
             files.add(of.speakers * (4 * width + of.key)).add(of.speakers * lines[0])
@@ -264,6 +246,8 @@ class Estimate:
 
     def _backend(self) -> float:
         files, width = Files(), self.run.options["models"]["xvector_dim"]
+        if self.run.labels:
+            return files.add(CLASSIFIER, len(self.run.options["backend"]["classifiers"])).bytes
         for line in [*self.run.options["backend"]["backends"].values(), "center | cosine"]:
             files.add(BLOCK, 6)  # the folder, chain, mean, calibration, stamp
             square = 4 * width**2
@@ -275,6 +259,11 @@ class Estimate:
     def _score(self) -> float:
         files, each = Files(), len(self.run.options["backend"]["backends"]) + 1
         calibrated = self.run.options["backend"]["calibration"] != "none"
+        if self.run.labels:
+            each = len(self.run.options["backend"]["classifiers"])
+            for of in map(self.extent, self.run.eval_sets):
+                files.add(answers(self.run, len(of.seconds), of.key), each).add(BLOCK, 6)
+            return files.add(200_000 + 100_000 * each * len(self.run.eval_sets)).bytes
         lists = list(self.run.trial_lists())
         if not lists:
             raise InputError("no trials yet")

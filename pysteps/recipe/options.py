@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..formats.errors import InputError
-from ..formats.names import MORE, STAGES
+from ..formats.names import BESIDE, MORE, STAGES
 
 HELP = {
     "recipe": ("NAME", "the recipe: a folder of egs/ (default mini)"),
@@ -22,6 +22,8 @@ HELP = {
     "nodes": ("N", "nodes for training, each with --ngpu GPUs (default 1; more need --cmd slurm)"),
     "work": ("FOLDER", "where data/ and exp/ go (default egs/NAME)"),
     "scratch": ("FOLDER", "copy features and egs there to read them: a disk of each node ('$TMPDIR')"),
+    "space": ("FILE", "stage tune: what to search, conf/tune/NAME.yaml (docs/tune.md)"),
+    "trials": ("N", "stage tune: how many trials there are to be in all (default 20)"),
     "clean": ("STAGES", "remove archives of finished work (audio, augment, features, egs, train) and end"),
     "tag": ("NAME", "name of the model's folder in exp/ (default MODEL_FEATURES_TRAINING)"),
 }
@@ -105,17 +107,24 @@ def help_text() -> str:
     lines = ["usage: ./run.sh [options] [--STAGE.key value ...]", "", "Stages:"]
     numbered = enumerate({**STAGES, **MORE}.items())
     lines += [f" {number:2d}  {name:9s} {what}" for number, (name, what) in numbered]
+    lines += [f"     {name:9s} {what}" for name, what in BESIDE.items()]
     lines += ["", "Options:"]
     lines += [f"  --{name + ' ' + value:20s} {what}" for name, (value, what) in HELP.items()]
     lines += [f"  --{name:20s} {what}" for name, what in FLAGS.items()]
     lines += [
         "",
-        "--STAGE NAME takes conf/STAGE/NAME.yaml instead of the recipe's: --vad energy --augment none.",
+        "--STAGE NAME takes conf/STAGE/NAME.yaml instead of the recipe's: --vad energy --augment none; a",
+        "path that ends in .yaml is one, too.",
         "--STAGE.key value sets anything that conf/STAGE/*.yaml can set (also models: the architecture);",
         "the command line goes before the recipe, the recipe before conf/. What a recipe may set:",
         "docs/recipes.md.",
     ]
     return "\n".join(lines)
+
+
+def is_path(conf: str) -> bool:
+    """Whether what stands for a conf file is one's path rather than its name."""
+    return conf.endswith(".yaml")
 
 
 _FOLDERS = ("prepare.roots.", "train.init", "train.model")  # settings that name one
@@ -129,9 +138,12 @@ def as_called(chosen: Chosen, root: Path) -> None:
     caller = Path(os.environ.get("TIMBRE_CALLER", root))
     if caller.resolve() == root.resolve():
         return
-    for name in ("corpus", "work", "scratch"):
+    for name in ("corpus", "work", "scratch", "space"):
         if not chosen.values.get(name, "$").startswith("$"):  # the node's own $TMPDIR
             chosen.values[name] = os.path.normpath(caller / chosen.values[name])
+    for name, conf in chosen.confs.items():
+        if is_path(conf):
+            chosen.confs[name] = os.path.normpath(caller / conf)
     chosen.settings[:] = [
         (key, os.path.normpath(caller / value) if value and key.startswith(_FOLDERS) else value)
         for key, value in chosen.settings

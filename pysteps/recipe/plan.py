@@ -25,7 +25,7 @@ from .space import SPARE, free, places, short, size_text, used
 from .status import MODULES, fresh_stages, states, units_of
 
 # Bytes that need no estimate: more than any training of these networks keeps (exact numbers load torch).
-KNOWN = {"prepare": 0.0, "train": 5e9}
+KNOWN = {"prepare": 0.0, "train": 5e9, "tune": 1e10}
 
 
 class Row(NamedTuple):
@@ -214,6 +214,8 @@ def summaries(stages: list[str], path: Path) -> list[str]:
     last = stages[-1] if stages else ""
     said = ["score"] if last == "score" or (last == "diarize" and stages[0] != "diarize") else []
     said += ["diarize"] if last == "diarize" else []
+    if last == "tune":
+        return [python("recipe.tuned", str(path))]
     return [python(name, "summary", "--run", str(path)) for name in said]
 
 

@@ -30,7 +30,7 @@ from ..score.options import ScoreOptions
 from ..train.options import TrainOptions
 from ..vad.options import VadOptions
 from .checks import check_prepare, check_sets, check_together
-from .options import Chosen, nearest
+from .options import Chosen, is_path, nearest
 from .resume import Kept, kept
 
 OPTIONS = {
@@ -75,6 +75,7 @@ VARIABLES = {
     "adapt_sets": "",
     "diarize_sets": "",
     "diarize_dev_set": "",
+    "labels": "",
     "options": "",
     "hours": "",
     "speakers": "",
@@ -111,9 +112,9 @@ def read_recipe(folder: Path) -> dict[str, str]:
 
 
 def read_conf(folders: list[Path], stage: str, name: str) -> dict[str, Any]:
-    """conf/STAGE/NAME.yaml, of the recipe's own folder if it has one."""
-    for folder in folders:
-        path = folder / stage / f"{name}.yaml"
+    """conf/STAGE/NAME.yaml, the recipe's own if there is one; or the file of such a path."""
+    paths = [Path(name)] if is_path(name) else [folder / stage / f"{name}.yaml" for folder in folders]
+    for path in paths:
         if path.is_file():
             try:
                 content = yaml.safe_load(path.read_text("utf-8")) or {}
@@ -124,6 +125,9 @@ def read_conf(folders: list[Path], stage: str, name: str) -> dict[str, Any]:
                 if key not in keys:
                     raise InputError(f"unknown key {key}", where=path, mend=nearest(str(key), sorted(keys)))
             return content
+    if is_path(name):
+        said = f"no {stage} configuration here"
+        raise InputError(said, where=name, mend="a path of a YAML file, or a name")
     known = sorted(path.stem for folder in folders for path in (folder / stage).glob("*.yaml"))
     if name == "default" and not known:
         return {}
@@ -214,6 +218,7 @@ def resolve(root: Path, chosen: Chosen) -> Run:
     names = {stage: named.get(stage, "default") for stage in present if stage != "prepare"}
     folders = [root / folder / "conf", root / "conf"]
     written = {stage: read_conf(folders, stage, names[stage]) for stage in names}
+    names = {stage: Path(conf).stem if is_path(conf) else conf for stage, conf in names.items()}
     options = _options(written, present, settings)
     tag = chosen.values.get("tag") or f"{names['models']}_{names['features']}_{names['train']}"
     if "/" in tag or tag in (".", "..", "egs"):
@@ -223,7 +228,7 @@ def resolve(root: Path, chosen: Chosen) -> Run:
     if before.options:
         names |= before.names
         others = [stage for stage in names if stage not in before.options]
-        confs = {stage: read_conf(folders, stage, names[stage]) for stage in others}
+        confs = {stage: written[stage] for stage in others if stage in written}
         given = _by_stage(chosen.settings)
         now = {**settings, **{stage: given[stage] for stage in before.options}}
         if before.method and "diarize" in confs:
@@ -255,6 +260,7 @@ def resolve(root: Path, chosen: Chosen) -> Run:
         adapt_sets=variables["adapt_sets"].split(),
         diarize_sets=variables["diarize_sets"].split(),
         diarize_dev_set=variables["diarize_dev_set"],
+        labels=variables["labels"],
     )
     check_sets(run)
     return run

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..diarize.options import CUTTING
 from ..formats.errors import InputError
-from ..formats.names import MORE, STAGES
+from ..formats.names import BESIDE, MORE, STAGES
 from ..formats.run import Run
 from .options import Chosen, stage_number
 
@@ -40,18 +40,18 @@ class Kept:
         said = [
             f"--{option} {shlex.quote(value if isinstance(value, str) else json.dumps(value))}"
             for stage in (*self.options, *(["diarize"] if self.cut else []))
-            for option, value in _different(stage, options.get(stage, {}), plain.get(stage, {}))
+            for option, value in different(stage, options.get(stage, {}), plain.get(stage, {}))
         ]
         if said:
             print(f"taken over from {self.where}: {' '.join(said)}", file=sys.stderr)
 
 
-def _different(name: str, values: Mapping[str, Any], plain: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    # As the command line has it: an entry of a table is an option of its own.
+def different(name: str, values: Mapping[str, Any], plain: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """(option, value) that ``plain`` has otherwise, as on a command line: of a table an entry at a time."""
     for key, value in values.items():
         other = plain.get(key)
         if isinstance(value, Mapping) and isinstance(other, Mapping):
-            yield from _different(f"{name}.{key}", value, other)
+            yield from different(f"{name}.{key}", value, other)
         elif value != other:
             yield f"{name}.{key}", value
 
@@ -62,7 +62,8 @@ def kept(path: Path, recipe: str, chosen: Chosen, known: Iterable[str]) -> Kept:
     ``known``: the stages that have options. A conf file that the command line names stands for itself.
     """
     order = [*STAGES, *MORE]
-    first = stage_number(chosen.values.get("stage", order[0]), order)
+    asked = chosen.values.get("stage", order[0])
+    first = stage_number("train" if asked in BESIDE else asked, order)  # a search is many trainings
     last = stage_number(chosen.values.get("stop-stage", order[-1]), order)
     idle = {*order[:first], *order[last + 1 :]}
     if "train" in idle:

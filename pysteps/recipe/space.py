@@ -25,6 +25,7 @@ def places(run: Run, stage: str) -> list[Path]:
         "backend": [exp / "backend"],
         "score": [exp / part for part in ("scores", "results.json", "report.html", "det.png")],
         "diarize": [exp / "diarize"],
+        "tune": [exp / "tune" / run.names.get("tune", "")],
         "augment": [
             path
             for name in run.copies

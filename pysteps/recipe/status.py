@@ -19,13 +19,14 @@ from ..formats.stamps import Unit
 from ..prepare import stage as prepare
 from ..score import stage as score
 from ..train import stage as train
+from ..tune import stage as tune
 from ..vad import stage as vad
 from .clean import cleaned, to_restore
 from .space import size_text
 
 MODULES: dict[str, ModuleType] = {
     module.NAME: module
-    for module in (prepare, audio, vad, augment, features, egs, train, extract, backend, score, diarize)
+    for module in (prepare, audio, vad, augment, features, egs, train, extract, backend, score, diarize, tune)
 }
 
 

@@ -1,0 +1,1 @@
+"""Hyper-parameter search: trainings with drawn options, the unpromising ones ended early."""
