@@ -11,29 +11,22 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 REPO = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(REPO / "tests" / "bench")]
+
+from clocked import Figure, clocked  # noqa: E402
+
 LINKS = 60_000  # of one file; ext4 allows 65,000
 A_VIDEO = 7  # recordings; VoxCeleb2's dev has 7.5
-
-
-class Figure(NamedTuple):
-    """A step's seconds, CPU seconds and peak memory in MB."""
-
-    step: str
-    seconds: float
-    cpu: float
-    peak: float
 
 
 @dataclass(frozen=True)
@@ -134,22 +127,8 @@ def resolved(root: Path, work: Path) -> Path:
 
 
 def measured(step: str, *words: str) -> Figure:
-    """``python -m pysteps.prepare WORDS`` in its own process; RuntimeError with what it said if it fails.
-
-    CPU and peak memory are those of the process and of those that it waited for (the larger of both peaks).
-    """
-    begin = time.perf_counter()
-    with tempfile.TemporaryFile() as said:
-        command = [sys.executable, "-m", "pysteps.prepare", *words]
-        child = subprocess.Popen(command, cwd=REPO, stdout=said, stderr=subprocess.STDOUT)
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - begin
-        said.seek(0)
-        text = said.read().decode(errors="replace")
-    if child.returncode:
-        raise RuntimeError(f"{step}: {text[-4000:]}")
-    return Figure(step, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    """``python -m pysteps.prepare WORDS`` in its own process; see ``clocked``."""
+    return clocked(step, [sys.executable, "-m", "pysteps.prepare", *words], REPO)
 
 
 def simulate(folder: Path, size: Size) -> list[Figure]:

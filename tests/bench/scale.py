@@ -24,23 +24,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 REPO = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPO), str(REPO / "tests" / "bench")]
 
-
-class Figure(NamedTuple):
-    """A step's seconds, CPU seconds and peak memory in MB."""
-
-    step: str
-    seconds: float
-    cpu: float
-    peak: float
+from clocked import Figure, clocked  # noqa: E402
 
 
 def script() -> list[tuple[str, str, str]]:
@@ -182,16 +174,7 @@ STEPS: dict[str, Callable[[Any, Any], None]] = {
 def measured(step: str, kind: str, stage: str, work: Path) -> Figure:
     """Run one step in its own process; its figures. RuntimeError with what it said when it fails."""
     words = [sys.executable, str(Path(__file__).resolve()), "--do", step, kind, stage, "--work", str(work)]
-    begin = time.perf_counter()
-    with tempfile.TemporaryFile() as said:
-        child = subprocess.Popen(words, cwd=REPO, stdout=said, stderr=subprocess.STDOUT)
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - begin
-        said.seek(0)
-        if child.returncode:
-            raise RuntimeError(f"{step} {kind} {stage}: {said.read().decode(errors='replace')[-4000:]}")
-    return Figure(f"{step} {stage}", seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    return clocked(f"{step} {stage}", words, REPO)
 
 
 def simulate(work: Path, numbers: dict[str, int], only: str = "") -> list[Figure]:
