@@ -154,6 +154,10 @@ def test_a_recipes_corpus_by_the_table(
         f"  files:\n    - {{name: one.tar.gz, size: {len(body)}, md5: {hashlib.md5(body).hexdigest()}}}\n"
     )
     monkeypatch.setattr(download_command, "TABLE", table)
+    for_recipe("theirs", tmp_path / "to", dry=True)
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith(f"mini to {tmp_path}/to (CC0") and f"{base}gone/one.tar.gz" in told[1]
+    assert not server.asked and not (tmp_path / "to").exists()
     for_recipe("theirs", tmp_path / "to")
     said = capsys.readouterr().err
     assert "one.tar.gz: http" in said and "gone/one.tar.gz: answers 404" in said

@@ -39,8 +39,11 @@ def command(words: Sequence[str]) -> None:
     print(afterwards(source, folder), file=sys.stderr)
 
 
-def for_recipe(recipe: str, folder: Path) -> None:
-    """Download what ``recipe`` takes into ``folder``; InputError where nothing of it can be downloaded."""
+def for_recipe(recipe: str, folder: Path, dry: bool = False) -> None:
+    """Download what ``recipe`` takes into ``folder``, or, ``dry``, say what that would be.
+
+    InputError where nothing of it can be downloaded.
+    """
     sources = read_sources(TABLE)
     found = [source for source in sources.values() if recipe in source.recipes]
     if not found:
@@ -48,8 +51,12 @@ def for_recipe(recipe: str, folder: Path) -> None:
         mend = f"its README says how to get it; --download is for {', '.join(known)}"
         raise InputError("its corpus cannot be downloaded by a program", where=f"recipe {recipe}", mend=mend)
     for source in found:
-        _get(source, folder)
-    print(afterwards(found[0], folder, recipe), file=sys.stderr)
+        if dry:
+            print(contents(source, folder))
+        else:
+            _get(source, folder)
+    if not dry:
+        print(afterwards(found[0], folder, recipe), file=sys.stderr)
 
 
 def _get(source: Source, folder: Path, **how: Any) -> None:
@@ -72,6 +79,18 @@ def find(sources: Mapping[str, Source], name: str) -> Source:
         else f"there are {', '.join(sources)}; others: see egs/NAME/README.md"
     )
     raise InputError(f"no corpus {name} in {TABLE}", mend=mend)
+
+
+def contents(source: Source, folder: Path) -> str:
+    """What a download would bring to ``folder``: a line a file, with its size and addresses."""
+    if source.by_hand:
+        return f"{source.name}: {source.by_hand}"
+    lines = [f"{source.name} to {folder} ({source.licence}; {source.page})"]
+    for archive in source.archives:
+        for file in archive.parts:
+            size = f"{file.size / 1e6:,.0f} MB" if file.size else "size unknown"
+            lines.append(f"  {file.name}  {size}  {' or '.join(file.urls)}")
+    return "\n".join(lines)
 
 
 def afterwards(source: Source, folder: Path, recipe: str = "") -> str:

@@ -61,7 +61,8 @@ def _download(chosen: Chosen) -> None:
 
     if not chosen.values.get("corpus"):
         raise InputError("--download needs a folder", mend="say --corpus FOLDER")
-    for_recipe(chosen.values.get("recipe", "mini"), Path(chosen.values["corpus"]))
+    folder = Path(chosen.values["corpus"])
+    for_recipe(chosen.values.get("recipe", "mini"), folder, dry="dry-run" in chosen.flags)
 
 
 def _settings(run: Run, chosen: Chosen, stages: list[str]) -> dict[str, str]:
