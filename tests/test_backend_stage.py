@@ -15,12 +15,23 @@ from pysteps.formats.errors import InputError
 from pysteps.formats.run import Run
 from pysteps.recipe.options import parse
 from pysteps.recipe.resolve import resolve
+from pysteps.score import stage as score
 from tests.vector_run import add_set, learn, small_run, with_backends
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return small_run(tmp_path)
+
+
+def test_the_order_of_the_recipe_makes_nothing_stale(run: Run, tmp_path: Path) -> None:
+    """run.json has keys by name, a recipe as it likes."""
+    run = with_backends(run, plda="center | plda", cosine="cosine")
+    run.save(tmp_path / "run.json")
+    assert list(stage.backends(run)) == ["cosine", "plda", "baseline"]
+    assert [unit.key() for unit in score.units(run)] == [
+        unit.key() for unit in score.units(Run.load(tmp_path / "run.json"))
+    ]
 
 
 def test_every_back_end_of_the_table_is_a_unit_and_the_baseline_too(run: Run) -> None:

@@ -28,8 +28,8 @@ def folder_of(run: Run, name: str) -> Path:
 
 
 def backends(run: Run) -> dict[str, str]:
-    """Name -> line of every back end of a run, the baseline last."""
-    return {**run.options[NAME]["backends"], BASELINE: "center | cosine"}
+    """Name -> line of every back end of a run by name, whatever order the recipe has; the baseline last."""
+    return {**dict(sorted(run.options[NAME]["backends"].items())), BASELINE: "center | cosine"}
 
 
 def vectors_of(run: Run, back: str, name: str) -> Path:

@@ -34,7 +34,7 @@ class SpeakerModel:
         """A run (exp/TAG) or a model's folder alone (model.json and model.safetensors); needs torch.
 
         ``backend``: the back end of the run that ``similarity`` scores with, ``none`` for the cosine of the
-        x-vectors, or None for the first calibrated one of the recipe and else the cosine. InputError for a
+        x-vectors, or None for the first calibrated one by name and else the cosine. InputError for a
         folder that is neither, and for a back end that is not there or needs more than two x-vectors.
         """
         folder = Path(folder)
