@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -132,6 +134,14 @@ def test_x_vectors_are_coloured_by_label(tmp_path):
     people = {run.set(name).utt2spk()[utt]: one for name, of in topics.items() for utt, one in of.items()}
     pairs = zip(found["labels"]["speaker"], found["labels"]["topic"], strict=True)
     assert all(people[speaker] == topic for speaker, topic in pairs)
+
+
+def test_genders_by_utterance_are_the_ones_on_the_plane(tmp_path):
+    run = replace(labelled_run(tmp_path), labels="utt2gender")
+    for name in ("train", "dev", "eval"):
+        shutil.copy(run.data / name / "utt2topic", run.data / name / "utt2gender")
+    labels = plane(run, 0)["labels"]
+    assert list(labels) == ["gender", "speaker", "set"] and set(labels["gender"]) == set(CLASSES)
 
 
 def test_both_tables_of_results_live_in_one_file(tmp_path):

@@ -314,6 +314,7 @@ def test_anybodys_answers_are_judged(tmp_path: Path, capsys) -> None:
         ({"utt2label": "a1 f\na2 f\n"}, "two different ones at least"),
         ({"said": "a1 f\n"}, "utterance b1: no answer"),
         ({"utt2spk": "a1 a\n"}, "utterance b1: has no speaker"),
+        ({"utt2label": "a1 f\nb1 -\n"}, "a class '-': among answers it is none"),
     ],
 )
 def test_what_does_not_belong_together_is_said(tmp_path: Path, change: dict, said: str) -> None:

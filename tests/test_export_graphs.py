@@ -205,6 +205,15 @@ def test_other_features_in_onnx(tmp_path: Path, repo: Path, wanted: dict[str, ob
     assert apart(exported.embed(voice(repo, 60)), model.embed(voice(repo, 60))) < 1e-4
 
 
+def test_utterances_too_short_for_the_network_calibrate_nothing(tmp_path: Path) -> None:
+    from pysteps.export.graphs import load
+    from pysteps.export.int8_file import export_int8
+
+    loaded = load(model_folder(tmp_path / "model", "etdnn"), features=True)
+    with pytest.raises(InputError, match="no utterance has the 23 voiced frames that the network needs"):
+        export_int8(loaded, tmp_path / "none.onnx", {"short": np.zeros((22, 16), np.float32)})
+
+
 @pytest.mark.long
 def test_eight_bits_stay_near_and_say_how_near(tmp_path: Path, repo: Path) -> None:
     from pysteps.export.graphs import load
@@ -213,7 +222,9 @@ def test_eight_bits_stay_near_and_say_how_near(tmp_path: Path, repo: Path) -> No
 
     loaded = load(model_folder(tmp_path / "model"), features=True)
     features = of_files(loaded, [voice(repo, number) for number in range(0, 240, 20)])
+    features["short"] = np.zeros((loaded.model.min_frames - 1, 16), np.float32)
     loss = export_int8(loaded, tmp_path / "small.onnx", features, calibrate=6)
+    assert loss.too_short == 1 and not loss.again
     assert loss.utterances == 6 and loss.least_cosine > 0.98 and loss.mean_cosine > 0.99
     vector = SpeakerModel.from_onnx(tmp_path / "small.onnx").embed(voice(repo))
     expected = SpeakerModel.from_dir(tmp_path / "model").embed(voice(repo))

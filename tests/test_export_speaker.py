@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from pysteps.export import commands
 from pysteps.export.compare import Comparison
@@ -65,6 +64,7 @@ def test_a_file_and_its_samples_have_one_xvector(folder: Path, repo: Path, tmp_p
         (np.full(16000, np.nan), 16000, "NaN"),
         (np.zeros(0), 16000, "no samples"),
         (np.zeros(16000), None, "sample rate"),
+        (np.zeros(16000), "16000", "sample rate of '16000'"),
         (np.zeros(16000, np.int64), 16000, "type int64"),
         ("nothing.wav", None, "no such file"),
     ],
@@ -160,6 +160,11 @@ def test_info_and_similarity_say_what_they_are(
     assert told.startswith("1.0000") and "cosine" in told
 
 
+def test_an_unknown_ending_is_refused_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"x\.txt: unknown ending '.txt' \(one of .ark, .npy, .json\)"):
+        commands.work(["embed", "--model", str(tmp_path), "a.wav", "--out", str(tmp_path / "x.txt")])
+
+
 def test_errors_are_words(folder: Path, repo: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"no graph")
     (tmp_path / "empty.wav").write_bytes(b"")
@@ -199,4 +204,3 @@ def test_files_of_a_run_get_the_xvectors_and_scores_of_its_stages(tmp_path: Path
     for line in lines[:20]:
         enrol, test, score = line.split()[:3]
         assert model.similarity(mine[enrol], mine[test]) == pytest.approx(float(score), abs=2e-3)
-    assert torch.get_num_threads() >= 1

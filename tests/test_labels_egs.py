@@ -12,6 +12,7 @@ import pytest
 
 from pysteps.augment.options import AugmentOptions
 from pysteps.egs import live, stage
+from pysteps.egs.choose import choose, sources
 from pysteps.egs.options import EgsOptions, relevant
 from pysteps.egs.plan import Source, balanced, filtered, hold_out_speakers
 from pysteps.egs.reader import read_labels, read_plan
@@ -86,6 +87,8 @@ def test_copies_at_other_speeds_have_the_label_and_go_with_their_utterance(tmp_p
     for name in ("vad.scp", "utt2num_voiced"):
         table = read_table(run.of("vad", "train") / name)
         write_table(run.of("vad", "train_speed0.9") / name, {f"{utt}-speed0.9": table[utt] for utt in utts})
+    voiced = run.of("vad", "train") / "utt2num_voiced"
+    everyone = read_table(voiced)
     (unit,) = stage.units(run)
     stage.items(run, unit)
     assert read_table(run.egs / "speakers") == {"f": "0", "m": "1"}
@@ -99,6 +102,13 @@ def test_copies_at_other_speeds_have_the_label_and_go_with_their_utterance(tmp_p
         f"{utt}-speed0.9" for utt in planned if not utt.endswith("speed0.9")
     }
     assert len(planned) == 12 and len(held) == 6 and not {clean(utt) for utt in planned} & held
+    # VAD drops the first of each speaker, and not its slower copy: whoever is held out takes that along, too.
+    write_table(voiced, {utt: count for utt, count in everyone.items() if not utt.endswith("-0")})
+    found = sources(run, ["train", "train_speed0.9"], "vad")
+    run.options["egs"]["balance"] = "none"
+    training, kept = choose(run, found, unit.folder, 0)
+    assert len(kept) == 4 and any(source.of not in {one.utt for one in training} for source in training)
+    assert not {source.of[:2] for source in training} & {source.of[:2] for source in kept}
 
 
 def test_a_voice_at_another_speed_keeps_its_label_in_training(

@@ -43,6 +43,7 @@ def test_labels_by_speaker_and_by_utterance(tmp_path: Path) -> None:
         ("spk2gender", {"a": "f"}, r"spk2gender.*b-1.*no label of speaker b.*add b"),
         ("utt2lang", {"a-1": "en", "b-1": "de"}, r"utt2lang.*a-2.*no label of this utterance"),
         ("spk2gender", {"a": "f", "b": "not said"}, r"spk2gender:2.*'not said' is no label.*not_said"),
+        ("spk2gender", {"a": "f", "b": "-"}, r"spk2gender:2.*'-' says nothing"),
         ("utt2spk", None, r"'utt2spk' names no labels.*spk2gender"),
         ("gender", None, r"'gender' names no labels"),
     ],

@@ -11,12 +11,17 @@ import pytest
 
 pytest.importorskip("optuna")
 
+import torch
+
 from pysteps.formats.errors import InputError
+from pysteps.formats.run import Run
+from pysteps.formats.stamps import Unit
+from pysteps.train import stage as train
 from pysteps.tune import stage, study
 from pysteps.tune import trial as trials
 from pysteps.tune.results import results, table
 from pysteps.tune.values import recipe_values
-from tests.tuning import apart, search, seen, two, without_training
+from tests.tuning import apart, search, seen, trains_in_memory, two, without_training
 
 
 def test_what_the_space_does_not_hold_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +127,21 @@ def test_what_cannot_be_trained_fails_alone(tmp_path: Path, monkeypatch: pytest.
     assert "1 failed" in table(results(run))
 
 
+def test_a_network_too_large_for_the_memory_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def do(run: Run, unit: Unit, after_epoch: object = None) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB\nsee the manual")
+
+    trains_in_memory(monkeypatch)
+    monkeypatch.setattr(train, "do", do)
+    run = search(tmp_path, 2)
+    stage.job(run, 1, 1)
+    (first, second) = study.open_study(trials.folder_of(run), stage.options_of(run)).trials
+    assert first.state.name == second.state.name == "FAIL"
+    assert "out of memory: CUDA out of memory. Tried to allocate 9 GiB (" in first.user_attrs["why"]
+
+
 def test_when_all_fail_it_gives_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def value(lr: float, epoch: int) -> float:
         raise InputError("no egs at all")
@@ -142,6 +162,20 @@ def test_another_space_is_not_mixed_with_the_first(tmp_path: Path, monkeypatch: 
     with pytest.raises(InputError, match=r"of another search: batch_size: 12 -> 24"):
         stage.plan(other)
     assert stage.plan(search(tmp_path, 9, pruner="median")) == 9  # how it is searched may change
+
+
+def test_a_grid_leaves_out_no_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_training(monkeypatch)
+    space = {"train.lr": {"choice": [0.01, 0.02, 0.03]}, "models.xvector_dim": {"choice": [4, 8]}}
+    run = search(tmp_path, 2, sampler="grid", **space)
+    assert stage.plan(run) == 2
+    stage.job(run, 1, 1)
+    assert stage.plan(search(tmp_path, 9, sampler="grid", **space)) == 4
+    stage.job(search(tmp_path, 3, sampler="random", **space), 1, 1)  # a third one that is not the grid's
+    drawn = study.open_study(trials.folder_of(run), stage.options_of(run)).trials[2].params
+    assert drawn != {"train.lr": 0.02, "models.xvector_dim": 4}
+    with pytest.raises(InputError, match="trial 2 there is not of this grid"):
+        stage.plan(search(tmp_path, 9, sampler="grid", **space))
 
 
 def test_two_workers_share_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

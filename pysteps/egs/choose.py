@@ -29,14 +29,18 @@ def sources(run: Run, sets: list[str], read: str) -> list[Source]:
         there = voiced if read == "vad" else read_table(run.of("features", name) / "feats.scp")
         utt2spk, copied = run.set(name).utt2spk(), name in run.copies
         classes = run.classes(name) if run.labels else {}
+        # With labels a copy is its speaker's at any speed: whoever is held out takes all copies along.
+        speakers = run.set(run.train_set).utt2spk() if run.labels and copied else {}
         drawn = read_lines(run.data / name / "augment") if copied else iter(())
         clean = {utt: same.setdefault(of, of) for utt, of in ((u, json.loads(v)["of"]) for _, u, v in drawn)}
         for utt in sorted(there):
-            who = same.setdefault(utt2spk[utt], utt2spk[utt])
+            of = clean.get(utt, utt)
+            who = speakers.get(of, utt2spk[utt])
+            who = same.setdefault(who, who)
             label = classes.get(utt, "")
             label = same.setdefault(label, label)
             utt = utt if copied else same.setdefault(utt, utt)
-            found.append(Source(name, utt, clean.get(utt, utt), who, int(voiced[utt]), label))
+            found.append(Source(name, utt, of if copied else utt, who, int(voiced[utt]), label))
     return found
 
 

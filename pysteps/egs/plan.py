@@ -91,7 +91,8 @@ def hold_out(sources: Sequence[Source], share: float, seed: int) -> set[str]:
 
 
 def hold_out_speakers(sources: Sequence[Source], share: float, seed: int) -> set[str]:
-    """Clean utterances of the speakers that are held out of training, with all their copies.
+    """Clean utterances of the speakers that are held out of training, with all their copies; also those that
+    only copies are left of (VAD may drop one and keep it when it is slower).
 
     ``share`` of each class's speakers, at least one, drawn class by class; a speaker of several classes
     counts in the one that he has most utterances of. Whoever has the last of a class stays.
@@ -115,7 +116,8 @@ def hold_out_speakers(sources: Sequence[Source], share: float, seed: int) -> set
                 left.subtract(theirs)
                 chosen.add(home[name][index])
                 taken += 1
-    return {source.utt for source in clean if source.speaker in chosen}
+    gone = {source.utt for source in clean if source.speaker in chosen}
+    return gone | {source.of for source in sources if source.speaker in chosen}
 
 
 def balanced(sources: Sequence[Source], needed: int, seed: int) -> tuple[list[Source], dict[str, str]]:

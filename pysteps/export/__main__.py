@@ -87,10 +87,12 @@ def _write(options: argparse.Namespace, loaded: object) -> str:
         raise InputError("nothing to calibrate on", mend="--set NAME of the run, or --audio FILE ...")
     least = LEAST_COSINE if options.least_cosine is None else options.least_cosine
     loss = export_int8(loaded, options.out, features, options.calibrate, least)
+    seen = " (the calibration's own: there are no others)" if loss.again else ""
+    short = f" ({loss.too_short} are too short for the network)" if loss.too_short else ""
     return (
-        f"{inputs}; cosine to 32 bits over {loss.utterances} utterances: mean {loss.mean_cosine:.4f}, "
-        f"least {loss.least_cosine:.4f}; {loss.bytes_before / 1e6:.1f} MB of network became "
-        f"{loss.bytes_after / 1e6:.1f} MB in all"
+        f"{inputs}; cosine to 32 bits over {loss.utterances} utterances{seen}{short}: "
+        f"mean {loss.mean_cosine:.4f}, least {loss.least_cosine:.4f}; "
+        f"{loss.bytes_before / 1e6:.1f} MB of network became {loss.bytes_after / 1e6:.1f} MB in all"
     )
 
 

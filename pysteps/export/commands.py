@@ -20,6 +20,7 @@ from .engines import Vector
 from .speaker import SpeakerModel
 
 VARIABLE = "TIMBRE_MODEL"
+ENDINGS = (".ark", ".npy", ".json")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,6 +60,7 @@ def work(words: Sequence[str]) -> None:
         raise InputError("which model?", mend=f"--model exp/TAG, or set {VARIABLE}")
     if options.task == "embed":
         names = keys(options.files)
+        refuse_ending(options.out)
         model = SpeakerModel.load(options.model, backend="none")
         vectors = {name: model.embed(file) for name, file in zip(names, options.files, strict=True)}
         written(vectors, options.out)
@@ -82,8 +84,15 @@ def keys(files: Sequence[Path]) -> list[str]:
     return names
 
 
+def refuse_ending(out: Path | None) -> None:
+    """InputError for a file of no kind that ``written`` writes."""
+    if out is not None and out.suffix not in ENDINGS:
+        raise InputError(f"unknown ending {out.suffix!r}", where=out, mend=f"one of {', '.join(ENDINGS)}")
+
+
 def written(vectors: dict[str, Vector], out: Path | None) -> None:
     """JSON lines to the terminal, or a file of the kind that its ending says."""
+    refuse_ending(out)
     if out is None:
         for name, vector in vectors.items():
             print(json.dumps({"name": name, "xvector": [round(float(x), 7) for x in vector]}))
@@ -96,13 +105,11 @@ def written(vectors: dict[str, Vector], out: Path | None) -> None:
     elif out.suffix == ".json":
         with replacing(out) as handle:
             handle.write(json.dumps({name: vector.tolist() for name, vector in vectors.items()}) + "\n")
-    elif out.suffix == ".ark":
+    else:
         with arks.writing(out) as writer:
             for name in sorted(vectors):
                 writer.array(name, vectors[name])
         write_table(out.with_suffix(".scp"), writer.scp)
-    else:
-        raise InputError(f"unknown ending {out.suffix!r}", where=out, mend="one of .ark, .npy, .json")
 
 
 def main() -> None:

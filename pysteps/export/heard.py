@@ -26,7 +26,7 @@ from ..vad.decide import decider
 from ..vad.options import VadOptions
 
 Samples = NDArray[np.float32]
-_SHORTEST_RATE, _FASTEST_RATE = 1000, 384000
+_LOWEST_RATE, _HIGHEST_RATE = 1000, 384000  # Hz
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,9 @@ def _checked(samples: NDArray[Any], rate: int | None) -> tuple[Samples, int]:
         raise InputError(f"samples of shape {samples.shape}", mend="give one channel, [time]")
     if rate is None:
         raise InputError("samples without a sample rate", mend="embed(samples, sample_rate=16000)")
-    if not _SHORTEST_RATE <= rate <= _FASTEST_RATE:
-        raise InputError(f"a sample rate of {rate} Hz", mend=f"{_SHORTEST_RATE} to {_FASTEST_RATE}")
+    if not isinstance(rate, (int, float, np.number)) or not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
+        said = f"a sample rate of {rate!r} Hz"
+        raise InputError(said, mend=f"a number from {_LOWEST_RATE} to {_HIGHEST_RATE}")
     if samples.dtype == np.int16:
         return samples.astype(np.float32) / np.float32(32768), int(rate)
     if samples.dtype.kind != "f":

@@ -27,13 +27,16 @@ Features = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Loss:
-    """What 8 bits cost, over ``utterances`` that the calibration has not seen; sizes are of the files."""
+    """What 8 bits cost, over ``utterances`` that the calibration has not seen (``again``: there were none but
+    its own); sizes are of the files. ``too_short``: utterances that the network does not take."""
 
     utterances: int
     mean_cosine: float
     least_cosine: float
     bytes_before: int
     bytes_after: int
+    again: bool = False
+    too_short: int = 0
 
 
 def divided(names: Sequence[str], calibrate: int, seed: int = 0) -> tuple[list[str], list[str]]:
@@ -55,14 +58,26 @@ def export_int8(
     ranges, the others are what the loss is measured on. InputError, and no file, for a mean cosine below
     ``least``.
     """
-    chosen, others = divided(sorted(features), calibrate)
+    least_frames = loaded.model.min_frames
+    usable = sorted(name for name, matrix in features.items() if len(matrix) >= least_frames)
+    if not usable:
+        raise InputError(f"no utterance has the {least_frames} voiced frames that the network needs")
+    chosen, others = divided(usable, calibrate)
     whole = described(network_graph(loaded), {})
     small = quantised(whole, [features[name] for name in chosen])
     before, after = (_vectors(data, [features[name] for name in others]) for data in (whole, small))
     cosines = _cosines(before, after)
     graph = joined(loaded, library().load_from_string(small))
     data = described(graph, loaded.meta("int8"))
-    loss = Loss(len(others), float(cosines.mean()), float(cosines.min()), len(whole), len(data))
+    loss = Loss(
+        len(others),
+        float(cosines.mean()),
+        float(cosines.min()),
+        len(whole),
+        len(data),
+        again=others == chosen,
+        too_short=len(features) - len(usable),
+    )
     if not loss.mean_cosine >= least:
         said = f"in 8 bits x-vectors have a mean cosine of {loss.mean_cosine:.4f} to what they were"
         raise InputError(f"{said}: nothing was written", where=out, mend="calibrate on more utterances")

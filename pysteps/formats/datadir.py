@@ -9,6 +9,7 @@ from pathlib import Path
 from . import tables
 from .errors import InputError
 
+NO_LABEL = "-"  # among answers: none was given
 LATEST = 1e9  # seconds (31 years) in which no recording ends
 _LABELS = re.compile(r"(spk2(?!utt$)|utt2(?!spk$))[A-Za-z0-9_-]+")  # tables of labels
 
@@ -50,7 +51,7 @@ class DataSet:
         """Utterance to its label in the table ``name``: spk2X, by speaker, or utt2X.
 
         InputError where the table is not there, for the first utterance without a label, and for one of
-        several words.
+        several words or ``-``.
         """
         check_labels_name(name)
         path, utt2spk = self.folder / name, self.utt2spk()
@@ -69,6 +70,9 @@ class DataSet:
             if len(label.split()) != 1:
                 mend = f"one word: {'_'.join(label.split())}"
                 raise InputError(f"{label!r} is no label", where=path, line=_line_of(path, key), mend=mend)
+            if label == NO_LABEL:
+                mend = f"name what {label} stands for, or leave {key} out of the set"
+                raise InputError(f"{label!r} says nothing", where=path, line=_line_of(path, key), mend=mend)
         return found
 
     def segments(self) -> dict[str, tuple[str, float, float]]:

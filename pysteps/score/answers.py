@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..formats.datadir import NO_LABEL
 from ..formats.errors import InputError
 from ..formats.tables import read_table, write_table
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-NONE = "-"  # the answer to an utterance that was dropped
+NONE = NO_LABEL  # the answer to an utterance that was dropped
 FLOOR = float(np.finfo(np.float64).eps)  # of a posterior whose logarithm is taken, as scikit-learn's log_loss
 _MEND = "a line is UTTERANCE ANSWER, then perhaps a posterior for each class, in C-locale order"
 

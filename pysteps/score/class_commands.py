@@ -8,7 +8,7 @@ from typing import Any
 
 from ..formats.errors import InputError
 from ..formats.tables import read_table
-from .answers import read_answers, voted
+from .answers import NONE, read_answers, voted
 from .class_figures import class_notes, judge_classes
 
 
@@ -19,6 +19,9 @@ def judged_file(options: argparse.Namespace, draws: dict[str, int]) -> dict[str,
     classes = sorted(options.classes or set(truth.values()))
     if len(classes) < 2 or len(set(classes)) < len(classes):
         raise InputError(f"classes {' '.join(classes)}: two different ones at least", where=options.labels)
+    if NONE in classes:
+        mend = "name what it stands for, or leave those utterances out"
+        raise InputError(f"a class {NONE!r}: among answers it is none", where=options.labels, mend=mend)
     lost = next((utt for utt in table if utt not in truth), None)
     if lost is not None:
         raise InputError("has an answer, but no label", where=options.labels, utt=lost, mend="add it")

@@ -56,7 +56,8 @@ def plane(run: Run, seed: int) -> dict[str, Any] | None:
         for utt, entry in _table(run, name).items():
             entries.append((utt, entry))
             labels["speaker"].append(utt2spk[utt])
-            labels["gender"].append(genders.get(utt2spk[utt], _UNKNOWN))
+            known = genders.get(utt2spk[utt], _UNKNOWN)
+            labels["gender"].append(classes[utt] if kind == "gender" else known)  # utt2gender may be all
             if kind not in ("", "gender", "speaker", "set"):
                 labels[kind].append(classes[utt])
             labels["set"].append(name)

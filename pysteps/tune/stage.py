@@ -87,8 +87,9 @@ def plan(run: Run) -> int:
     else:
         write_text(path, json.dumps(unit.content(), sort_keys=True, indent=1) + "\n")
     study.mend_journal(folder)
-    count = study.wanted(options, run.options[NAME]["trials"])
-    return max(0, study.open_count(study.open_study(folder, options), count))
+    count, found = study.wanted(options, run.options[NAME]["trials"]), study.open_study(folder, options)
+    study.refuse_no_grid(found, folder, options)
+    return max(0, study.open_count(found, count))
 
 
 def _refuse_unbuildable(run: Run) -> None:

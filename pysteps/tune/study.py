@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,6 +167,17 @@ def reclaim(study: Study, folder: Path, job: int, jobs: int) -> None:
         for one in study.get_trials(deepcopy=False, states=(running,)):
             if (one.user_attrs.get(OWNER, 1) - 1) % jobs + 1 == job:
                 study._storage.set_trial_state_values(one._trial_id, library().trial.TrialState.WAITING)
+
+
+def refuse_no_grid(study: Study, folder: Path, options: TuneOptions) -> None:
+    """InputError where a grid is to go on behind trials that are not its first points: it would leave out
+    as many."""
+    if options.sampler != "grid":
+        return
+    for one, point in zip_longest(study.get_trials(deepcopy=False), options.grid()):
+        if one is not None and one.params != point:
+            mend = "--force begins anew; a space file of another name searches beside it"
+            raise InputError(f"trial {one.number} there is not of this grid", where=folder, mend=mend)
 
 
 def open_count(study: Study, count: int) -> int:

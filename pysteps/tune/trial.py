@@ -6,7 +6,8 @@ import json
 import math
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,11 +68,25 @@ def run_trial(run: Run, told: Callable[[int, float, bool], bool]) -> float:
     heard = [0]
     after_epoch(lines_of(run.exp))
     (unit,) = train.units(run)
-    train.do(run, unit, after_epoch=after_epoch)
+    with _memory():
+        train.do(run, unit, after_epoch=after_epoch)
     unit.done()
     lines = lines_of(run.exp)
     after_epoch(lines)
     return value_of(lines)
+
+
+@contextmanager
+def _memory() -> Iterator[None]:
+    # A network that is too large for the memory is a trial that failed, and not taken up again for ever.
+    import torch
+
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        first = (str(error).splitlines() or ["no more is to be had"])[0]
+        mend = "search smaller networks or batches, or train.accumulate"
+        raise InputError(f"out of memory: {first}", mend=mend) from error
 
 
 def tidy(folder: Path, model: bool) -> None:
