@@ -2,11 +2,12 @@
 
 Speakers are split into train, dev and eval (80, 10 and 10 in a hundred, at least two each for dev and
 eval) by a seeded draw. Trials are all pairs of a set's utterances (of UTTERANCES of them in a larger set).
-If ROOT holds train/, dev/ and eval/ folders, that split is kept.
+If ROOT holds train/, dev/ and eval/ folders, that split is kept. A name with blanks gets "_" in their places.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pysteps.formats.rng import generator
 from pysteps.formats.tables import invert, write_table
 from pysteps.prepare.build import write_trials
 from pysteps.prepare.corpus import Corpus
+from pysteps.prepare.importing import whole_name
 from pysteps.prepare.script import main
 from pysteps.prepare.trials import all_pairs, drawn_utterances
 
@@ -25,14 +27,19 @@ UTTERANCES = 1000
 
 
 def find_speakers(root: Path) -> dict[str, list[Path]]:
-    """Speaker to its recordings, both sorted."""
-    found = {}
+    """Speaker to its recordings, both sorted. InputError names all folders whose names become one."""
+    found: dict[str, list[Path]] = {}
+    folders: dict[str, list[str]] = {}
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        if len(folder.name.split()) != 1:
-            raise InputError("a speaker's name holds white space", where=folder, mend="rename the folder")
         files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in KINDS)
         if files:
-            found[folder.name] = files
+            speaker = whole_name(folder.name)
+            found[speaker] = files
+            folders.setdefault(speaker, []).append(repr(folder.name))
+    same = [" and ".join(names) for names in folders.values() if len(names) > 1]
+    if same:
+        said = f"folders that would be one speaker, blanks being underscores: {'; '.join(same)}"
+        raise InputError(said, where=root, mend="rename one of each")
     return found
 
 
@@ -56,8 +63,9 @@ def write_set(folder: Path, speakers: Mapping[str, Sequence[Path]]) -> dict[str,
     wav, utt2spk = {}, {}
     for speaker, files in speakers.items():
         for file in files:
-            below = file.parts[len(file.parts) - 1 - file.parts[::-1].index(speaker) + 1 :]
-            utt = "-".join([speaker, *below[:-1], file.stem]).replace(" ", "_")
+            names = [whole_name(part) for part in file.parts]
+            below = file.parts[len(names) - names[::-1].index(speaker) :]
+            utt = re.sub(r"\s", "_", "-".join([speaker, *below[:-1], file.stem]))
             if utt in wav:
                 raise InputError(f"two recordings give the utterance {utt}", where=file, mend="rename one")
             wav[utt], utt2spk[utt] = str(file), speaker

@@ -19,10 +19,10 @@ PEOPLE = [f"p{number}" for number in range(10)]
 
 
 def audio(root: Path, *names: str) -> Path:
-    """Files that are there: nobody listens to them."""
+    """Files that are there and hold a byte: nobody listens to them."""
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
+        (root / name).write_bytes(b"x")
     return root
 
 

@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -136,6 +137,9 @@ def test_the_table_is_whole(tmp_path: Path) -> None:
                 assert file.digest or one.name == "magicdata"
     assert sources["librispeech"].size == 61_357_943_031
     assert [len(archive.parts) for archive in sources["cnceleb2"].archives] == [3]
+    for one in sources.values():
+        for recipe, only in one.needs.items():
+            assert recipe in one.recipes and download.choose(one, only)
     for name in {recipe for one in sources.values() for recipe in one.recipes}:
         assert Path("local", f"{name}.py").is_file(), name
     lines = listing(sources).splitlines()
@@ -166,6 +170,21 @@ def test_a_recipes_corpus_by_the_table(
     assert [path for path, _ in server.asked] == ["/gone/one.tar.gz", "/one.tar.gz"]
     command(["download"])
     assert capsys.readouterr().out == "mini     0.0 GB  CC0; example.org\n"
+
+
+def test_a_recipe_that_needs_some_archives_gets_those(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for_recipe("librispeech", tmp_path, dry=True)
+    files = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert files == ["test-other.tar.gz", "train-clean-100.tar.gz"]
+    for_recipe("librispeech960", tmp_path, dry=True)
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 7
+    # 0.33 + 6.39 GB, and as much again unpacked
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: SimpleNamespace(free=13_000_000_000))
+    name = f"python -m pysteps.prepare download librispeech --to {tmp_path} --only A,B"
+    with pytest.raises(InputError, match=rf"13.4 GB or more .*13.0 GB are free .*{name}"):
+        for_recipe("librispeech", tmp_path)
 
 
 def test_ctrl_c_ends_the_threads(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import socket
 import urllib.request
 from functools import partial
 from http.client import HTTPMessage
@@ -122,6 +123,28 @@ def test_attempts_that_bring_something_are_not_counted(server: Server, tmp_path:
 def test_nobody_at_the_address_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"broke off 10 times without a byte: .*refused"):
         get(File("a.bin", ("http://127.0.0.1:9/a.bin",)), tmp_path)
+
+
+def test_a_name_without_an_address_is_tried_twice_and_the_next_server_named(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    known = socket.getaddrinfo
+
+    def lookup(host: str, *words: Any, **more: Any) -> Any:
+        asked.append(host)
+        if host == "nowhere.invalid":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return known(host, *words, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    monkeypatch.setenv("no_proxy", "*")  # a proxy would look the name up itself
+    server.files = {"/a.bin": b"bytes"}
+    (good,) = server.file("a.bin").urls
+    get(File("a.bin", ("http://nowhere.invalid/a.bin", good)), tmp_path)
+    assert asked.count("nowhere.invalid") == 2
+    said = capsys.readouterr().err
+    assert f"broke off 2 times without a byte: [Errno -2] Name or service not known; next is {good}" in said
 
 
 def test_a_size_that_is_not_published_is_asked_for(server: Server, tmp_path: Path) -> None:

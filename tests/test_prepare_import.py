@@ -59,7 +59,7 @@ def test_a_csv_whose_columns_are_guessed_and_said(tmp_path: Path, capsys: pytest
 
 def test_columns_are_named_and_pieces_of_recordings_become_segments(tmp_path: Path) -> None:
     root = audio(tmp_path / "corpus", "long one.wav")
-    lines = [f"long one.wav;{who};{n * 3 + 0.25};{n * 3 + 2.5}" for who in PEOPLE for n in range(2)]
+    lines = [f"long one.wav;{who};{at + 0.25};{at + 2.5}" for at, who in enumerate(2 * PEOPLE)]
     (root / "list.csv").write_text("\n".join(["what;voice;from;to", *lines]))
     words = [
         "--path-column",
@@ -72,7 +72,7 @@ def test_columns_are_named_and_pieces_of_recordings_become_segments(tmp_path: Pa
         "to",
     ]
     sets = imported(tmp_path, root / "list.csv", *words)
-    assert everything(sets, "segments")["p4-long_one-00003250-00005500"] == "long_one 3.250 5.500"
+    assert everything(sets, "segments")["p4-long_one-00014250-00016500"] == "long_one 14.250 16.500"
     assert everything(sets, "wav.scp") == {"long_one": str(root / "long one.wav")}
 
 
@@ -219,6 +219,12 @@ def test_settings_are_sized_to_the_corpus(tmp_path: Path) -> None:
         command(["import", str(tmp_path / f"{number}.csv"), *words])
     said = [(tmp_path / f"egs/r{number}/recipe.sh").read_text() for number in range(3)]
     assert "train=mini backend=few" in said[0]
+    # of 40 utterances dev and eval have two speakers' four each: three of four are more than a quarter
+    assert (
+        "# A small corpus: of each set 0.25 may be dropped, 3 of the smallest at most.\noptions=" in said[0]
+    )
+    assert "--audio.max_dropped 0.25 --vad.max_dropped 0.25'" in said[0]
+    assert "max_dropped" not in said[1] + said[2]
     assert "train=librispeech backend=default" in said[1]
     assert "augment=live features=fbank80\negs=audio models=ecapa512 train=aam" in said[2]
     assert "--prepare.roots.audio /x --prepare.choices.trials all --prepare.choices.most 1000" in said[2]

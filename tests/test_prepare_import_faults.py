@@ -8,7 +8,7 @@ import pytest
 
 from pysteps.formats.errors import InputError
 from pysteps.prepare.import_command import command
-from tests.importing import HEADER, PEOPLE, audio, clips, everything, imported, rows
+from tests.importing import HEADER, PEOPLE, audio, clips, everything, imported, prepared, rows
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_bad_row_is_said_with_its_line_and_can_be_left_out(
         ("file,who\na.wav,p0\n", [], "which column is the speaker.*file, who.*--speaker-column NAME"),
         ("file,who\na.wav,p0\n", ["--speaker-column", "whom"], "no column whom: there are file, who"),
         (
-            HEADER + rows(split="train") + "p0-9,clips/p0_0.wav,p0,f,,,eval,,\n",
+            HEADER + rows(split="train") + "p0-9,list.csv,p0,f,,,eval,,\n",
             [],
             "1 of 10 speakers are in training",
         ),
@@ -50,7 +50,7 @@ def test_a_bad_row_is_said_with_its_line_and_can_be_left_out(
         (
             HEADER + rows().replace("female", "other"),
             ["--trials", "gender"],
-            "of 8 utterances of dev have no gender",
+            "4 of 8 utterances of dev and 4 of 8 utterances of eval have no gender",
         ),
         (HEADER, [], "no rows are left"),
         (
@@ -61,7 +61,7 @@ def test_a_bad_row_is_said_with_its_line_and_can_be_left_out(
         (
             HEADER + rows(),
             ["--trials", "session"],
-            "4 of 4 utterances of dev have no session.*--session-column",
+            "4 of 4 utterances of dev and 4 of 4 .* of eval have no session.*--session-column",
         ),
     ],
 )
@@ -99,3 +99,79 @@ def test_other_recipes_and_what_is_no_source_are_refused(tmp_path: Path) -> None
     empty = audio(tmp_path / "empty", "p0/notes.txt")
     with pytest.raises(InputError, match="no recordings; found p0/"):
         command(["import", str(empty), "--name", "new", "--egs", str(tmp_path / "egs")])
+
+
+ONE_IN_TRAINING = [f"train/p0/{n}.wav" for n in range(4)] + [
+    f"{s}/{s}{n}/{f}.wav" for s in ("dev", "eval") for n in "ab" for f in "cd"
+]
+
+
+@pytest.mark.parametrize(
+    ("names", "words", "said"),
+    [
+        (
+            ONE_IN_TRAINING,
+            [],
+            r"all utterances of train are p0's: nothing can be told apart .*one folder too high",
+        ),
+        (
+            [f"all/{who}/{n}.wav" for who in PEOPLE for n in range(2)],
+            [],
+            r"1 speaker is too few: dev and eval want 2 speakers each and training 2 .*one folder too high",
+        ),
+        (
+            [f"{who}/{n}.wav" for who in PEOPLE[:5] for n in range(2)],
+            [],
+            r"5 speakers are too few: dev and eval want 2 speakers each and training 2",
+        ),
+        (
+            [f"{who}/{n}.wav" for who in PEOPLE[:9] for n in range(2)],
+            ["--trials", "gender"],
+            r"9 speakers are too few: dev and eval want 4 speakers, two of each gender, each",
+        ),
+        (
+            [f"{who}/{n}.wav" for who in PEOPLE for n in range(2)],
+            ["--dev-share", "0.5", "--eval-share", "0.4"],
+            r"--dev-share 0.5 and --eval-share 0.4 of 10 speakers leave fewer than 2 for training",
+        ),
+        (
+            [f"{who}/{n}.wav" for who in PEOPLE for n in range(2)],
+            ["--dev-share", "10"],
+            r"--dev-share 10 is no share .from 0 to less than 1",
+        ),
+        (
+            [f"{who}/{n}.wav" for who in PEOPLE for n in range(2)],
+            ["--trials", "gender"],
+            r"8 of 8 utterances of dev and 8 of 8 utterances of eval have no gender .*mine/corpus.tsv",
+        ),
+        (
+            [f"{who}/{n}.wav" for who in PEOPLE for n in range(2)],
+            ["--speaker-column", "who", "--label", "mic"],
+            r"--speaker-column who, --label mic: folders have no columns .*mine/corpus.tsv",
+        ),
+    ],
+)
+def test_folders_that_cannot_be_imported(
+    tmp_path: Path, names: list[str], words: list[str], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        imported(tmp_path, audio(tmp_path / "corpus", *names), *words)
+
+
+def test_trials_within_a_gender_say_who_is_in_the_set(tmp_path: Path) -> None:
+    path = clips(tmp_path) / "list.csv"
+    lines = rows(split="train").splitlines(keepends=True)
+    lines[:4] = [line.replace(",train,", ",dev,") for line in lines[:4]]  # p0, a man, and p1, a woman
+    path.write_text(HEADER + "".join(lines))
+    with pytest.raises(InputError, match=r"dev .1 f, 1 m.: no nontarget trials"):
+        imported(tmp_path, path, "--trials", "gender")
+
+
+def test_what_a_folders_remedy_says_can_be_done(tmp_path: Path) -> None:
+    imported(tmp_path, audio(tmp_path / "corpus", *(f"{who}/{n}.wav" for who in PEOPLE for n in range(3))))
+    path = tmp_path / "egs/mine/corpus.tsv"
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([header + "\tgender", *(line + "\tf" for line in lines)]) + "\n")
+    recipe = tmp_path / "egs/mine/recipe.sh"
+    recipe.write_text(recipe.read_text().replace("choices.trials all", "choices.trials gender"))
+    assert set(everything(prepared(tmp_path), "spk2gender").values()) == {"f"}

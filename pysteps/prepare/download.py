@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shlex
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ class Archive:
 @dataclass(frozen=True)
 class Source:
     """Where a corpus comes from. ``corpus``: what --corpus is afterwards, below the folder; ``recipes`` take
-    it so, or it is --prepare.roots.``root``. ``by_hand``: what a person does where no program may."""
+    it so (of those in ``needs`` some archives are enough, by the beginnings of their names), or it is
+    --prepare.roots.``root``. ``by_hand``: what a person does where no program may."""
 
     name: str
     page: str
@@ -52,6 +54,7 @@ class Source:
     recipes: tuple[str, ...] = ()
     root: str = ""
     by_hand: str = ""
+    needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -81,6 +84,7 @@ def _source(name: str, entry: dict[str, Any]) -> Source:
         tuple(entry.get("recipes", ())),
         entry.get("root", ""),
         entry.get("by_hand", ""),
+        entry.get("needs", {}),
     )
 
 
@@ -113,7 +117,7 @@ def download(
         files = [file for archive in missing for file in archive.parts]
         begun, total = sum(here(file, folder) for file in files), sum(map(length, files))
         if not ignore_disk:
-            _refuse_full(folder, begun, total)
+            _refuse_full(source.name, folder, begun, total)
         bar = Progress(total // MEGA, "MB", source.name, quiet=not total)
         _get_all(folder, missing, jobs, keep, get, _Counter(bar, begun))
 
@@ -179,7 +183,7 @@ def _marked(folder: Path, archive: Archive) -> bool:
     return False
 
 
-def _refuse_full(folder: Path, there: int, total: int) -> None:
+def _refuse_full(name: str, folder: Path, there: int, total: int) -> None:
     # What is unpacked takes at least what its archive takes, and both are there for a while.
     need, free = max(total - there, 0) + total, shutil.disk_usage(folder).free
     if need > free:
@@ -187,8 +191,13 @@ def _refuse_full(folder: Path, there: int, total: int) -> None:
             f"the disk is too small: {need / 1e9:.1f} GB or more are needed (archives, and what is in them), "
             f"{free / 1e9:.1f} GB are free",
             where=folder,
-            mend="make room, take --only some of it, or --ignore-disk",
+            mend=f"make room, or take some of it: {by_itself(name, folder)} --only A,B (or --ignore-disk)",
         )
+
+
+def by_itself(name: str, folder: Path) -> str:
+    """The command that downloads a corpus without a recipe, and takes more options than ./run.sh does."""
+    return f"python -m pysteps.prepare download {name} --to {shlex.quote(str(folder))}"
 
 
 @contextmanager

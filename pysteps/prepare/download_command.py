@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..formats.errors import InputError
-from .download import TABLE, Source, download, read_sources
+from .download import TABLE, Source, choose, download, read_sources
 
 
 def command(words: Sequence[str]) -> None:
@@ -40,7 +40,7 @@ def command(words: Sequence[str]) -> None:
 
 
 def for_recipe(recipe: str, folder: Path, dry: bool = False) -> None:
-    """Download what ``recipe`` takes into ``folder``, or, ``dry``, say what that would be.
+    """Download what ``recipe`` needs into ``folder``, or, ``dry``, say what that would be.
 
     InputError where nothing of it can be downloaded.
     """
@@ -51,10 +51,11 @@ def for_recipe(recipe: str, folder: Path, dry: bool = False) -> None:
         mend = f"its README says how to get it; --download is for {', '.join(known)}"
         raise InputError("its corpus cannot be downloaded by a program", where=f"recipe {recipe}", mend=mend)
     for source in found:
+        only = source.needs.get(recipe, ())
         if dry:
-            print(contents(source, folder))
+            print(contents(source, folder, only))
         else:
-            _get(source, folder)
+            _get(source, folder, only=only)
     if not dry:
         print(afterwards(found[0], folder, recipe), file=sys.stderr)
 
@@ -81,12 +82,12 @@ def find(sources: Mapping[str, Source], name: str) -> Source:
     raise InputError(f"no corpus {name} in {TABLE}", mend=mend)
 
 
-def contents(source: Source, folder: Path) -> str:
-    """What a download would bring to ``folder``: a line a file, with its size and addresses."""
+def contents(source: Source, folder: Path, only: Sequence[str] = ()) -> str:
+    """What a download would bring to ``folder``: a line a file, with its size and addresses. See choose."""
     if source.by_hand:
         return f"{source.name}: {source.by_hand}"
     lines = [f"{source.name} to {folder} ({source.licence}; {source.page})"]
-    for archive in source.archives:
+    for archive in choose(source, only):
         for file in archive.parts:
             size = f"{file.size / 1e6:,.0f} MB" if file.size else "size unknown"
             lines.append(f"  {file.name}  {size}  {' or '.join(file.urls)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import re
+import socket
 import ssl
 import sys
 import time
@@ -22,6 +23,7 @@ from ..formats.errors import InputError
 
 BLOCK = 1 << 20
 ATTEMPTS = 10  # in a row that bring nothing
+NAMELESS = 2  # as ATTEMPTS, where the server's name has no address: that is rarely a moment's
 TIMEOUT = 60.0  # seconds without a byte
 LONGEST_WAIT = 60.0
 LONGEST_ASKED = 600.0  # that a server's Retry-After may make one wait
@@ -48,10 +50,10 @@ class _Refused(Exception):
 
 
 class _Broken(Exception):
-    # It broke off; ``wait``: seconds that the server asks for.
-    def __init__(self, why: object, wait: float = 0.0) -> None:
+    # It broke off; ``wait``: seconds that the server asks for; ``most``: attempts that are worth while.
+    def __init__(self, why: object, wait: float = 0.0, most: int = ATTEMPTS) -> None:
         super().__init__(str(why))
-        self.wait = wait
+        self.wait, self.most = wait, most
 
 
 def fetch(
@@ -71,12 +73,14 @@ def fetch(
         return path
     folder.mkdir(parents=True, exist_ok=True)
     said = []
-    for url in file.urls:
+    for url, after in zip(file.urls, (*file.urls[1:], ""), strict=True):
         try:
             _from(url, file, part, report or (lambda _: None), sleep)
         except _Refused as why:
             said.append(f"{url}: {why}")
-            _say(f"{file.name}: {said[-1]}")
+            _say(
+                f"{file.name}: {said[-1]}" + (f"; next is {after}" if after else "; that was the last server")
+            )
             continue
         part.replace(path)
         return path
@@ -116,8 +120,8 @@ def _download(url: str, file: File, part: Path, report: Report, sleep: Callable[
         except _Broken as why:
             now = part.stat().st_size if part.is_file() else 0
             failures = 1 if now > before else failures + 1
-            if failures == ATTEMPTS:
-                raise _Refused(f"broke off {ATTEMPTS} times without a byte: {why}") from None
+            if failures >= why.most:
+                raise _Refused(f"broke off {failures} times without a byte: {why}") from None
             wait = max(min(2.0 ** (failures - 1), LONGEST_WAIT), min(why.wait, LONGEST_ASKED))
             _say(f"{file.name}: {why}; {now:,} bytes are here, again in {wait:.0f} s")
             sleep(wait)
@@ -141,7 +145,9 @@ def _once(url: str, file: File, part: Path, have: int, report: Report) -> None:
         return
     except _FAILS as error:
         why = getattr(error, "reason", error)
-        raise (_Refused if isinstance(why, ssl.SSLCertVerificationError) else _Broken)(why) from error
+        if isinstance(why, ssl.SSLCertVerificationError):
+            raise _Refused(why) from error
+        raise _Broken(why, most=NAMELESS if isinstance(why, socket.gaierror) else ATTEMPTS) from error
     except ValueError as error:  # no address
         raise _Refused(error) from error
     if total is not None and start + got < total:  # read() of a part does not say so

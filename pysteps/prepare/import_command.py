@@ -9,13 +9,13 @@ from pathlib import Path
 
 from ..formats.checkout import CHECKOUT
 from ..formats.errors import InputError
-from . import importing
+from . import import_checks, import_files, importing
 from .commands import WORDS
 from .corpus import warn
 from .import_recipe import check_name, copy_lists, write_recipe
 from .rows import USUAL, Bad, Row
 from .sources import KNOWN, Source
-from .trials import RULES, by_rule
+from .trials import RULES
 
 
 def command(words: list[str]) -> None:
@@ -26,20 +26,23 @@ def command(words: list[str]) -> None:
     bad = Bad(options.skip_bad)
     source = Source(options.source, _columns(options), _sets(options), bad)
     kind, found = source.rows(options.kind or "")
+    import_checks.refuse_columns(kind, source.columns, folder)
     rows = list(found)
     for sentence in source.said:
         _say(f"columns of {sentence}")
     rows, root = _named(rows, kind, options, bad)
     shares = {"dev": options.dev_share, "eval": options.eval_share}
     least = 4 if options.trials == "gender" else 2  # two of each gender
+    import_checks.refuse_shares(rows, shares, least, kind)
     rows = importing.assign_sets(rows, shares, options.seed, bad, least)
+    import_checks.refuse_lone(rows, kind)
     if bad.count:
         warn(f"{bad.count:,} bad rows are left out, the first of them:")
         for sentence in bad.first:
             _say(f"  {sentence}")
     lists = copy_lists(options.source if kind == "kaldi" else None, folder, rows)
-    for name in sorted({"dev", "eval"} - lists):
-        _check_trials(name, [row for row in rows if row.set == name], options)
+    chosen = {name: [row for row in rows if row.set == name] for name in sorted({"dev", "eval"} - lists)}
+    import_checks.check_trials(chosen, options, kind)
     importing.write_list(folder, rows)
     write_recipe(folder, rows, root, options)
     _tell(rows, options)
@@ -56,8 +59,9 @@ def _named(
         raise InputError("no rows are left", where=options.source, mend="see the messages above")
     importing.name_speakers(rows)
     near = options.source if options.source.is_dir() else options.source.parent
-    root = near.absolute() if kind == "folder" else importing.audio_root(rows, options.audio_root, near)
-    rows = importing.place(rows, root, not options.no_check and kind != "folder", bad)
+    root = near.absolute() if kind == "folder" else import_files.audio_root(rows, options.audio_root, near)
+    rows = import_files.place(rows, root, not options.no_check, bad)
+    rows = import_files.once(rows, root, not options.no_check, bad)
     rows = importing.name_utterances(rows, kind == "kaldi", bad)
     if not rows:
         raise InputError(
@@ -84,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="WORD=SET", help="what a set of the list is: fold5=eval"
     )
     add("--audio-root", type=Path, metavar="FOLDER", help="what the paths of the list count from")
-    add("--no-check", action="store_true", help="do not look whether every recording is there")
+    add("--no-check", action="store_true", help="do not look at the files: is each there, is one empty")
     add("--skip-bad", action="store_true", help="leave bad rows out and count them")
     add("--dev-share", type=float, default=0.1, metavar="S", help="of the speakers (0.1)")
     add("--eval-share", type=float, default=0.1, metavar="S", help="of the speakers (0.1)")
@@ -112,25 +116,6 @@ def _sets(options: argparse.Namespace) -> dict[str, str]:
             raise InputError(f"--set {text} is no WORD=train, WORD=dev or WORD=eval")
         found[word] = name
     return found
-
-
-def _check_trials(name: str, rows: Sequence[Row], options: argparse.Namespace) -> None:
-    # Now, not at stage 0: whoever imports still has the list at hand.
-    labels = None
-    if options.trials in ("gender", "session"):
-        said = {
-            row.utt: row.gender if options.trials == "gender" else row.labels.get("session", "")
-            for row in rows
-        }
-        lacking = [row for row in rows if not said[row.utt]]
-        if lacking:
-            what = f"{len(lacking)} of {len(rows)} utterances of {name} have no {options.trials}"
-            raise lacking[0].error(what, f"--trials all, or say it: --{options.trials}-column")
-        labels = said
-    try:
-        by_rule({row.utt: row.speaker for row in rows}, options.trials, labels, options.each, options.most)
-    except InputError as error:
-        raise InputError(f"{name}: {error}", mend=f"a larger --{name}-share, or --trials all") from error
 
 
 def _tell(rows: Sequence[Row], options: argparse.Namespace) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import shlex
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..formats.atomic import write_text
@@ -24,6 +26,8 @@ SIZES = (
 LARGE = "augment=live features=fbank80\negs=audio models=ecapa512 train=aam"
 # LDA keeps fewer directions than there are speakers.
 BACKENDS = ((31, "few"), (65, "mini"))
+SMALL = 300  # utterances: one in a hundred of fewer is two at most, and of their dev and eval none
+FEW = 3
 
 
 def check_name(folder: Path, force: bool) -> None:
@@ -61,31 +65,54 @@ def write_recipe(folder: Path, rows: Sequence[Row], root: Path | None, options: 
     seconds = [row.seconds for row in rows if row.seconds is not None]
     hours = f"{sum(seconds) / 3600:.3g}" if len(seconds) == len(rows) else "?"
     everybody = len(set().union(*speakers.values()))
-    write_text(folder / "recipe.sh", _recipe(folder, len(speakers["train"]), everybody, hours, root, options))
     counts = {name: sum(row.set == name for row in rows) for name in speakers}
+    size = Size(len(speakers["train"]), everybody, hours, drops(list(counts.values())))
+    write_text(folder / "recipe.sh", _recipe(folder, size, root, options))
     lines = [f"| {name} | {len(speakers[name]):,} | {counts[name]:,} |" for name in speakers]
     write_text(folder / "README.md", _readme(folder.name, lines, root, options))
 
 
-def _recipe(
-    folder: Path, training: int, speakers: int, hours: str, root: Path | None, options: argparse.Namespace
-) -> str:
-    sized = next((text for most, text in SIZES if training < most), LARGE)
-    backend = next((name for most, name in BACKENDS if training <= most), "default")
+@dataclass(frozen=True)
+class Size:
+    """Of a corpus: speakers for training and of all sets, hours as text, see ``drops``."""
+
+    training: int
+    speakers: int
+    hours: str
+    drops: float
+
+
+def drops(counts: Sequence[int]) -> float:
+    """Which share of a set may be dropped: of a small corpus (``counts``: utterances of its sets) so much
+    that its smallest set may lose FEW, but no more than a quarter; 0: what is usual."""
+    if sum(counts) >= SMALL:
+        return 0.0
+    return min(0.25, math.ceil(1000 * FEW / min(counts)) / 1000)
+
+
+def _recipe(folder: Path, size: Size, root: Path | None, options: argparse.Namespace) -> str:
+    sized = next((text for most, text in SIZES if size.training < most), LARGE)
+    backend = next((name for most, name in BACKENDS if size.training <= most), "default")
     words = ["--prepare.roots.audio", str(root)] if root else []
     choices = {"trials": options.trials, "each": options.each, "most": options.most}
     for name, value in choices.items():
         words += [f"--prepare.choices.{name}", str(value)] if value is not None else []
-    description = f"imported from {options.source.name}"
+    why = ""
+    if size.drops:
+        words += [
+            word for stage in ("audio", "vad") for word in (f"--{stage}.max_dropped", f"{size.drops:g}")
+        ]
+        why = f"# A small corpus: of each set {size.drops:g} may be dropped, {FEW} of the smallest at most.\n"
+    description, hours = f"imported from {options.source.name}", shlex.quote(size.hours)
     return f"""# shellcheck shell=bash disable=SC2034
 # Imported by python -m pysteps.prepare import; {LIST} beside this is the list, README.md says more.
 description={shlex.quote(description)}
-hours={shlex.quote(hours)} speakers={speakers} licence={shlex.quote(options.licence)} expected="not known"
+hours={hours} speakers={size.speakers} licence={shlex.quote(options.licence)} expected="not known"
 
 prepare=table corpus=egs/{folder.name}
 train_set=train dev_set=dev eval_sets=eval
 audio=16k vad=webrtc {sized} backend={backend}
-options={shlex.quote(shlex.join(words))}
+{why}options={shlex.quote(shlex.join(words))}
 """
 
 

@@ -7,7 +7,6 @@ absolute. local/table.py makes data directories of it. egs/NAME/lists/SET/ has t
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -153,47 +152,6 @@ def _refuse_shared(rows: Iterable[Row]) -> None:
             f"{len(shared)} of {len(sets)} speakers are in training and in another set, {first} in {names}",
             mend="--set-column none splits the speakers anew; or take them out of one of the sets",
         )
-
-
-def audio_root(rows: Sequence[Row], given: Path | None, near: Path) -> Path | None:
-    """The folder that relative paths count from: ``given``, or the first of ``near``, what is above it, and
-    the current folder, that has the first of them. None where all are absolute.
-    """
-    relative = next(
-        (row.path for row in rows if not row.path.startswith("/") and not row.path.endswith("|")), ""
-    )
-    if given is not None or not relative:
-        return given and given.absolute()
-    above = near.absolute()
-    tried = [*([above] if above.is_dir() else []), *above.parents, Path.cwd()]
-    for folder in tried:
-        if folder != Path("/") and there(folder / relative):
-            return folder
-    said = f"{relative} is neither below {tried[0]}, nor below what is above it, nor below {Path.cwd()}"
-    raise InputError(said, mend="--audio-root FOLDER is what paths count from")
-
-
-def there(path: Path | str) -> bool:
-    """Whether a file is there; of archive.ark:OFFSET the archive."""
-    archive, _, offset = str(path).rpartition(":")
-    return os.path.exists(path) or (offset.isdigit() and os.path.exists(archive))
-
-
-def place(rows: Sequence[Row], root: Path | None, check: bool, bad: Bad) -> list[Row]:
-    """Rows whose recordings are there (``check``: look), with paths below ``root`` made relative."""
-    good, known = [], dict[str, bool]()
-    prefix = f"{root}{os.sep}" if root else ""
-    for row in rows:
-        if prefix and row.path.startswith(prefix):
-            row.path = row.path[len(prefix) :]
-        if check and not row.path.endswith("|"):
-            if row.path not in known:
-                known[row.path] = there(os.path.join(prefix, row.path))
-            if not known[row.path]:
-                bad(row.error(f"no file {os.path.join(prefix, row.path)}", "mend the path"))
-                continue
-        good.append(row)
-    return good
 
 
 def write_list(folder: Path, rows: Sequence[Row]) -> None:

@@ -55,8 +55,9 @@ class Row:
     labels: dict[str, str] = field(default_factory=dict)
 
     def error(self, what: str, mend: str) -> InputError:
-        """An InputError that names the row."""
-        return InputError(what, where=self.where, line=self.line or None, mend=mend)
+        """An InputError that names the row: by its line, else by its utterance."""
+        utt = None if self.line else self.utt or None
+        return InputError(what, where=self.where, line=self.line or None, utt=utt, mend=mend)
 
 
 class Bad:
@@ -105,6 +106,7 @@ def columns_of(header: Sequence[str], given: Mapping[str, str], where: object) -
 def row_of(fields: Mapping[str, str], where: str, line: int, sets: Mapping[str, str]) -> Row:
     """A row by what USUAL calls its fields, others are labels; InputError names the line. See set_of."""
     row = Row(fields.get("path", "").strip(), fields.get("speaker", "").strip(), where, line)
+    row.utt, row.channel = fields.get("utt", "").strip(), fields.get("channel", "").strip()
     for name in ("path", "speaker"):
         if not getattr(row, name):
             raise row.error(f"no {name}", "complete the row")
@@ -112,7 +114,6 @@ def row_of(fields: Mapping[str, str], where: str, line: int, sets: Mapping[str, 
         raise row.error(f"a tab or a line's end in {row.path!r}", "rename the file")
     if re.match(r"[a-z]+://", row.path):
         raise row.error(f"{row.path} is on a network", "download it and write its path")
-    row.utt, row.channel = fields.get("utt", "").strip(), fields.get("channel", "").strip()
     said = fields.get("set", "").strip()
     row.set = set_of(said, row, sets) if said else ""
     row.gender = gender_of(fields.get("gender", ""))

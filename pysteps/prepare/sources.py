@@ -117,7 +117,10 @@ class Source:
     def _data(self, data: DataSet, set_name: str) -> Iterator[Row]:
         if not data.has("utt2spk"):
             raise InputError("wav.scp but no utt2spk", where=data.folder, mend="say who speaks")
-        wav, segments = data.table("wav.scp"), data.segments()
+        try:
+            wav, segments = data.table("wav.scp"), data.segments()
+        except InputError as wrong:  # a line of a table is no row: --skip-bad does not help
+            raise InputError(str(wrong), mend=f"python -m pysteps.prepare fix {data.folder}") from wrong
         genders = data.table("spk2gender") if data.has("spk2gender") else {}
         channels = data.table("reco2channel") if data.has("reco2channel") else {}
         seconds = data.table("utt2dur") if data.has("utt2dur") else {}
@@ -144,7 +147,11 @@ class Source:
                 "gender": genders.get(speaker, ""),
             }
             fields |= {"channel": channels.get(recording, ""), "duration": seconds.get(utt, "")}
-            row = row_of(fields, str(data.folder), 0, self.sets)
+            try:
+                row = row_of(fields, str(data.folder), 0, self.sets)
+            except InputError as wrong:
+                self.bad(wrong)
+                continue
             row.start, row.end, row.set = start, None if end == -1 else end, set_name
             row.seconds = end - (start or 0.0) if end != -1 else row.seconds
             row.labels = {label: table[utt] for label, table in tables.items() if utt in table}

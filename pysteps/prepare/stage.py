@@ -107,7 +107,14 @@ def validate(run: Run) -> None:
             print(sentence, file=sys.stderr)
         check(data)
         utts = sum(1 for _ in read_lines(data.folder / "utt2spk"))
-        print(f"{data.folder}: {utts} utterances of {len(data.speakers())} speakers", file=sys.stderr)
+        speakers = data.speakers()
+        print(f"{data.folder}: {utts} utterances of {len(speakers)} speakers", file=sys.stderr)
+        if name == run.train_set and len(speakers) < 2 and not run.labels:
+            raise InputError(
+                f"all are of speaker {' '.join(speakers)}: nothing can be told apart",
+                where=data.folder / "utt2spk",
+                mend="two are the least; is --corpus one folder too high?",
+            )
     refuse_overlap(run.set(run.train_set), [run.set(name) for name in run.base_sets[1:]])
     if run.labels:
         train, *others = (run.set(name) for name in run.labelled_sets)

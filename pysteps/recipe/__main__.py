@@ -60,7 +60,9 @@ def _download(chosen: Chosen) -> None:
     from ..prepare.download_command import for_recipe
 
     if not chosen.values.get("corpus"):
-        raise InputError("--download needs a folder", mend="say --corpus FOLDER")
+        parts = "python -m pysteps.prepare download NAME --to FOLDER --only A,B"
+        mend = f"say --corpus FOLDER; {parts} gets some of it"
+        raise InputError("--download needs a folder", mend=mend)
     folder = Path(chosen.values["corpus"])
     for_recipe(chosen.values.get("recipe", "mini"), folder, dry="dry-run" in chosen.flags)
 

@@ -97,6 +97,8 @@ def stage_number(text: str, stages: Iterable[str] = tuple(STAGES)) -> int:
         return names.index(text)
     if text.isdigit() and int(text) < len(names):
         return int(text)
+    if text in BESIDE:
+        raise InputError(f"{text} runs alone", mend=f"--stage {text}, without --stop-stage")
     raise InputError(
         f"unknown stage {text}", mend=f"0 to {len(names) - 1}, or a name: {nearest(text, names)}"
     )
