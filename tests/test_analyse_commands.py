@@ -224,7 +224,7 @@ def test_the_same_words_give_the_same_bytes(
         (("--with", "eval1-0", "--target", "norm"), "other side of a trial"),
         (("--method", "saliency"), "unknown method 'saliency'"),
         (("--layer", "encoder.none", "--method", "grad_cam"), "no layer"),
-        (("--utt", "nobody"), "utterance nobody: no features"),
+        (("--utt", "nobody"), r"utterance nobody: no such utterance in eval \(one of them is eval0-0\)"),
         (("--set", "music"), "no set 'music'"),
         (("--seconds", "0"), "0.0 seconds"),
         (("--out", "a.gif"), "no picture format"),
@@ -261,3 +261,28 @@ def test_a_loss_of_pairs_has_no_classes(
     with pytest.raises(SystemExit):
         runpy.run_module("pysteps.analyse", run_name="__main__")
     assert "'triplet' has no logits of classes" in capsys.readouterr().err
+
+
+def test_an_utterance_that_is_not_there_names_the_nearest(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--method", "gradient", "--out", str(tmp_path / "a.png"))
+    told = said(capsys, monkeypatch, run, "explain", "--utt", "eval00", *words)
+    assert "utterance eval00: no such utterance in eval (did you mean eval0-0?)" in told
+    told = said(capsys, monkeypatch, run, "explain", "--utt", "eval0-0", "--with", "nobody", *words)
+    assert "utterance nobody: no such utterance in eval" in told
+
+
+def test_what_fits_is_tried_on_numbers_of_the_one_generator(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pysteps.analyse import commands
+    from pysteps.analyse.system import System
+    from pysteps.formats.rng import generator
+
+    seen = []
+    monkeypatch.setattr(commands, "explain", lambda _, probe, *__: seen.append(probe))
+    system = System.load(run, "eval")
+    commands.fitting(system, ["gradient"])
+    expected = generator(0, "probe", "analyse").standard_normal(seen[0].shape, dtype=np.float32)
+    np.testing.assert_array_equal(seen[0], expected)

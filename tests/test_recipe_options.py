@@ -199,3 +199,8 @@ def test_folders_count_from_where_the_command_was_called(root: Path, monkeypatch
         "train.model": "",
         "train.loss": "am",
     }
+
+
+def test_a_search_is_no_last_stage() -> None:
+    with pytest.raises(InputError, match="tune runs alone .--stage tune"):
+        stage_number("tune")

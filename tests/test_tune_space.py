@@ -44,6 +44,7 @@ def test_a_space_file_is_typed(tmp_path: Path) -> None:
         ({"train.lrr": {"float": [0.1, 1]}}, "s.yaml: unknown option train.lrr (did you mean lr?)"),
         ({"egs.max_seconds": {"float": [1, 2]}}, "only models.* and train.*"),
         ({"train.keep": {"int": [1, 2]}}, "it changes no weight"),
+        ({"train.threads": {"int": [1, 2]}}, "it changes the last bits of weights"),
         ({"models.feature_dim": {"int": [1, 2]}}, "it follows from the features"),
         ({"train.lr": {"float": [1, 0.1]}}, "1 is not below 0.1"),
         ({"train.lr": {"float": [0, 0.1], "log": True}}, "a low end above 0"),

@@ -220,3 +220,26 @@ def test_a_half_written_last_line_is_cut_off(tmp_path: Path, monkeypatch: pytest
     assert journal.read_bytes().startswith(before)
     stage.job(run, 1, 1)
     assert len(results(run)["trials"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        ("mat1 and mat2 shapes cannot be multiplied\nand more", "torch says: mat1 and mat2 shapes cannot"),
+        ("DefaultCPUAllocator: can't allocate memory: you tried", "out of memory: .*Allocator"),
+    ],
+)
+def test_what_torch_cannot_do_is_a_trial_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: str, says: str
+) -> None:
+    trains_in_memory(monkeypatch)
+    run = search(tmp_path, 9)
+
+    def do(*_: object, **__: object) -> None:
+        raise RuntimeError(raised)
+
+    monkeypatch.setattr(train, "do", do)
+    with pytest.raises(InputError, match=f"the first 3 trials have failed, the last of: {says}"):
+        stage.job(run, 1, 1)
+    found = study.open_study(trials.folder_of(run), stage.options_of(run))
+    assert [one.state.name for one in found.trials] == ["FAIL"] * 3

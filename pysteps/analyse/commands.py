@@ -12,6 +12,7 @@ from ..features.plot import FORMATS, save
 from ..features.voiced import VoicedFeatures
 from ..formats import arks
 from ..formats.errors import InputError
+from ..formats.rng import generator
 from ..formats.tables import write_table
 from .draw import Side, draw_maps
 from .methods import Explanation, explain
@@ -41,6 +42,8 @@ def explain_utterance(
         )
     utts = [utt, other] if other else [utt]
     with VoicedFeatures(system.run, system.name) as voiced:
+        for one in utts:
+            system.refuse_unknown(voiced, one)
         heard = [system.features(voiced, one) for one in utts]
     sides, lines = [], []
     maps: dict[str, dict[str, np.ndarray]] = {method: {} for method in methods}
@@ -84,7 +87,8 @@ def fitting(system: System, methods: Sequence[str], layer: str = "") -> tuple[li
     """Of ``methods`` those that fit the network, and a line for each that does not."""
     options = system.model.options
     frames = system.model.min_frames + 8
-    probe = np.random.default_rng(0).normal(size=(frames, options.feature_dim)).astype(np.float32)
+    random = generator(0, "probe", "analyse")
+    probe = random.standard_normal((frames, options.feature_dim), dtype=np.float32)
     fit, said = [], []
     for method in methods:
         try:

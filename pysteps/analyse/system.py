@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,6 +73,18 @@ class System:
             said = f"{len(matrix)} voiced frames, the network needs {self.model.min_frames}"
             raise InputError(said, utt=utt)
         return matrix
+
+    def refuse_unknown(self, voiced: VoicedFeatures, utt: str) -> None:
+        """InputError for an utterance that has no features in the set."""
+        known = voiced.utterances
+        if utt in known:
+            return
+        if utt in self.run.set(self.name).utt2spk():
+            mend = "see the dropped files of stages 1 to 4"
+            raise InputError(f"has no features in {self.name}: it was dropped", utt=utt, mend=mend)
+        close = difflib.get_close_matches(utt, known, 1, 0.5)
+        nearest = f"did you mean {close[0]}?" if close else f"one of them is {known[0]}" if known else None
+        raise InputError(f"no such utterance in {self.name}", utt=utt, mend=nearest)
 
     def decided(self, utt: str) -> np.ndarray:
         """Which frames of the recording the network gets: bool [frames], up to the last of them."""

@@ -30,7 +30,7 @@ def options(
         if key not in number:
             names = [*([also] if also else []), *(f"{name}=NUMBER" for name in number)]
             names += [f"{name}=..." for name in text]
-            said = f"unknown option {word!r} of a transform: known are {', '.join(names) or 'none'}"
+            said = f"unknown option {word!r}: known are {', '.join(names) or 'none'}"
             raise InputError(said, where=link)
         try:
             number[key] = float(value)

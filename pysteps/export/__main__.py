@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import warnings
 from pathlib import Path
 
@@ -69,28 +70,31 @@ def _write(options: argparse.Namespace, loaded: object) -> str:
     from .int8_file import LEAST_COSINE, export_int8
     from .onnx_file import export_onnx
     from .pt2_file import export_torch
-    from .utterances import of_files, of_set
+    from .utterances import long_enough, of_files, of_set
 
     assert isinstance(loaded, Loaded)
+    audio, short = long_enough(loaded, options.audio)
+    for line in short:
+        print(f"left out: {line}", file=sys.stderr)
     inputs = f"takes {', '.join(loaded.inputs)}"
     if options.task != "int8":
         export = export_onnx if options.task == "onnx" else export_torch
-        found = export(loaded, options.out, options.audio)
+        found = export(loaded, options.out, audio)
         return f"{inputs}; at most {max(found.values()):.1e} from torch's x-vector on {len(found)} inputs"
     if options.set and not options.run:
         raise InputError("--set names a set of a run", mend="give --run exp/TAG, or --audio FILE ...")
     if options.set:
         features = of_set(options.run, options.set, options.utterances)
     else:
-        features = of_files(loaded, options.audio)
+        features = of_files(loaded, audio)
     if not features:
         raise InputError("nothing to calibrate on", mend="--set NAME of the run, or --audio FILE ...")
     least = LEAST_COSINE if options.least_cosine is None else options.least_cosine
     loss = export_int8(loaded, options.out, features, options.calibrate, least)
     seen = " (the calibration's own: there are no others)" if loss.again else ""
-    short = f" ({loss.too_short} are too short for the network)" if loss.too_short else ""
+    few = f" ({loss.too_short} are too short for the network)" if loss.too_short else ""
     return (
-        f"{inputs}; cosine to 32 bits over {loss.utterances} utterances{seen}{short}: "
+        f"{inputs}; cosine to 32 bits over {loss.utterances} utterances{seen}{few}: "
         f"mean {loss.mean_cosine:.4f}, least {loss.least_cosine:.4f}; "
         f"{loss.bytes_before / 1e6:.1f} MB of network became {loss.bytes_after / 1e6:.1f} MB in all"
     )

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ..formats import arks
 from ..formats.atomic import replacing
 from ..formats.errors import InputError, guarded
 from ..formats.tables import write_table
+from .classes import Posteriors
 from .engines import Vector
 from .speaker import SpeakerModel
 
@@ -33,11 +35,17 @@ def parser() -> argparse.ArgumentParser:
         default=os.environ.get(VARIABLE),
         help=f"exp/TAG, a model's folder or a .onnx (${VARIABLE})",
     )
+    some = argparse.ArgumentParser(add_help=False)
+    some.add_argument("files", nargs="+", type=Path, metavar="FILE")
     scored = argparse.ArgumentParser(add_help=False)
     scored.add_argument("--backend", help="its name, none for the cosine; with a .onnx: its folder")
-    embed = tasks.add_parser("embed", parents=[shared], help="x-vectors of recordings")
-    embed.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    embed = tasks.add_parser("embed", parents=[shared, some], help="x-vectors of recordings")
     embed.add_argument("--out", type=Path, help="NAME.ark (and NAME.scp), NAME.npy or NAME.json")
+    about = "which class recordings are of, and how likely each is: of a run with labels"
+    classify = tasks.add_parser("classify", parents=[shared, some], help=about)
+    classify.add_argument(
+        "--out", type=Path, help="a table: name answer posterior ..., as stage score writes"
+    )
     alike = tasks.add_parser("similarity", parents=[shared, scored], help="do two recordings have one voice?")
     alike.add_argument("first", type=Path)
     alike.add_argument("second", type=Path)
@@ -58,12 +66,8 @@ def work(words: Sequence[str]) -> None:
     options = parser().parse_args(words)
     if not options.model:
         raise InputError("which model?", mend=f"--model exp/TAG, or set {VARIABLE}")
-    if options.task == "embed":
-        names = keys(options.files)
-        refuse_ending(options.out)
-        model = SpeakerModel.load(options.model, backend="none")
-        vectors = {name: model.embed(file) for name, file in zip(names, options.files, strict=True)}
-        written(vectors, options.out)
+    if options.task in ("embed", "classify"):
+        _of_several(options)
         return
     model = SpeakerModel.load(options.model, backend=options.backend)
     if options.task == "similarity":
@@ -71,6 +75,47 @@ def work(words: Sequence[str]) -> None:
         return
     for name, fact in model.facts.items():
         print(f"{name:12s} {fact}")
+
+
+def _of_several(options: argparse.Namespace) -> None:
+    # What can be read is written though others cannot; then the exit status is 1.
+    names = keys(options.files)
+    classes = options.task == "classify"
+    if not classes:
+        refuse_ending(options.out)
+    model = SpeakerModel.load(options.model, backend="none")
+    for note in model.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if classes and not model.classifies:
+        model.posteriors(options.files[0])  # says why
+    found: dict[str, Any] = {}
+    failed: list[InputError] = []
+    for name, file in zip(names, options.files, strict=True):
+        try:
+            found[name] = model.posteriors(file) if classes else model.embed(file)
+        except InputError as error:
+            failed.append(error)
+    if not found and len(failed) == 1:
+        raise failed[0]
+    for one in failed:
+        print(f"error: {one}", file=sys.stderr)
+    if found:
+        (answered if classes else written)(found, options.out)
+    if failed:
+        rest = "the others are written" if found else "nothing was written"
+        raise InputError(f"{len(failed)} of {len(names)} recordings failed: {rest}")
+
+
+def answered(found: dict[str, Posteriors], out: Path | None) -> None:
+    """JSON lines to the terminal, or a table ``name answer posterior ...`` that ``score classes`` reads."""
+    best = {name: max(row, key=lambda one: row[one]) for name, row in found.items()}
+    if out is None:
+        for name, row in found.items():
+            rounded = {label: round(value, 6) for label, value in row.items()}
+            print(json.dumps({"name": name, "answer": best[name], "posteriors": rounded}, ensure_ascii=False))
+        return
+    lines = {name: " ".join([best[name], *(f"{one:.9g}" for one in found[name].values())]) for name in found}
+    write_table(out, lines)
 
 
 def keys(files: Sequence[Path]) -> list[str]:

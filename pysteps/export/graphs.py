@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from ..formats.errors import InputError
-from ..formats.records import read_json
+from ..formats.rng import generator
 from ..models.model import SpeakerModel, load_model, read_description
+from .classes import labels_of, load_classifier, names_of, places, posterior_module
+from .engines import without_vad
 from .fast import faster
 from .front import Front, Whole
 from .heard import Heard, recording, voiced_frames
@@ -29,6 +31,7 @@ class Loaded:
     """A model as it is exported; ``contract`` is the feature contract that lies in it.
 
     ``front`` None: features are not part of what is exported. ``frames``: whether it takes VAD's choice.
+    ``labels``: the run's, "" for speakers; ``classifier``: x-vectors -> posteriors of ``classes``.
     """
 
     model: SpeakerModel
@@ -38,7 +41,9 @@ class Loaded:
     description: dict[str, Any]
     front: Front | None
     frames: bool
+    labels: str = ""
     classes: tuple[str, ...] = ()
+    classifier: nn.Module | None = None
 
     @property
     def inputs(self) -> list[str]:
@@ -62,44 +67,51 @@ class Loaded:
             "input": self.inputs[0],
             "inputs": self.inputs,
             "output": "xvector",
+            "outputs": ["xvector"] if self.classifier is None else ["xvector", "posterior"],
             "precision": precision,
             "network": model.encoder,
             "pooling": model.pooling,
             "xvector_dim": model.xvector_dim,
             "min_frames": self.model.min_frames,
             "contract": self.contract,
+            "vad": self._vad,
+            "labels": self.labels,
             "classes": list(self.classes),
         }
+
+    @property
+    def _vad(self) -> str:
+        method = self.heard.vad.method
+        left_out = self.front is not None and self.heard.chooses and not self.frames
+        return without_vad(method) if left_out else method
 
 
 def load(folder: str | Path, *, features: bool, vad: bool = True) -> Loaded:
     """The model of exp/TAG or of a model's folder.
 
     ``features``: the graph begins at samples. ``vad`` False leaves out the input that says which frames VAD
-    keeps: every frame is taken, and x-vectors are other ones where the contract has a VAD.
+    keeps: every frame is taken, and x-vectors are other ones where the contract has a VAD. Of a run with
+    ``labels`` the loss that tells them apart comes along.
     """
-    folder = Path(folder)
-    home = folder / "model" if (folder / "model" / "model.json").is_file() else folder
+    run, home = places(folder)
     description = read_description(home)
     heard = Heard.of(description["features"], home / "model.json")
     model = load_model(home).requires_grad_(False)
     front = Front(heard).eval() if features else None
     frames = features and vad and heard.chooses
-    names = _classes(folder, home)
-    return Loaded(model, faster(model), heard, description["features"], description, front, frames, names)
-
-
-def _classes(folder: Path, home: Path) -> tuple[str, ...]:
-    # A network of classes says their names; speakers of a training set are nobody's business.
-    run, names = folder / "run.json", home / "speakers"
-    if not (run.is_file() and names.is_file() and read_json(run, "the run", "./run.sh").get("labels")):
-        return ()
-    return tuple(line.split()[0] for line in names.read_text("utf-8").splitlines() if line.strip())
+    plain = Loaded(model, faster(model), heard, description["features"], description, front, frames)
+    labels = labels_of(run)  # a network of classes says their names; speakers are nobody's business
+    if not labels:
+        return plain
+    if not (home / "head.safetensors").is_file():  # a model that was taken in place of training
+        return replace(plain, labels=labels, classes=names_of(home))
+    head, names = load_classifier(run, home, model.options.xvector_dim)
+    return replace(plain, labels=labels, classes=names, classifier=posterior_module(head))
 
 
 def example(loaded: Loaded, batch: int, frames: int, seed: int = 0) -> tuple[Tensor, ...]:
     """Inputs of the graph for utterances of ``frames`` frames, of which VAD keeps all but every seventh."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed, "export", "example")
     options = loaded.heard.features
     if loaded.front is None:
         return (torch.from_numpy(rng.standard_normal((batch, frames, options.dim), dtype=np.float32)),)
@@ -142,8 +154,17 @@ class _Star(nn.Module):
 def network_program(loaded: Loaded) -> ExportedProgram:
     """The network alone: features [batch, frames, feature] -> xvector [batch, xvector], both free."""
     dims = {0: Dim("batch", min=1, max=MOST_BATCH), 1: _time("time", loaded.model.min_frames + 1)}
-    features = torch.randn(2, loaded.model.min_frames + 222, loaded.heard.features.dim)
+    shape = (2, loaded.model.min_frames + 222, loaded.heard.features.dim)
+    features = torch.from_numpy(generator(0, "export", "features").standard_normal(shape, dtype=np.float32))
     return program(loaded.network, (features,), (dims,))
+
+
+def classifier_program(loaded: Loaded) -> ExportedProgram:
+    """The loss alone: xvector [batch, xvector] -> posterior [batch, class]."""
+    assert loaded.classifier is not None
+    shape = (2, loaded.model.options.xvector_dim)
+    given = torch.from_numpy(generator(0, "export", "x-vectors").standard_normal(shape, dtype=np.float32))
+    return program(_Star(loaded.classifier), (given,), ({0: Dim("batch", min=1, max=MOST_BATCH)},))
 
 
 def front_program(loaded: Loaded) -> ExportedProgram:
@@ -180,6 +201,14 @@ def reference(loaded: Loaded, given: Sequence[Tensor]) -> NDArray[np.float32]:
     with torch.inference_mode():
         features = given[0] if loaded.front is None else loaded.front(*given)
         return loaded.model(features).numpy()
+
+
+def posterior_reference(loaded: Loaded, xvectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Posteriors [batch, class] of x-vectors by torch."""
+    assert loaded.classifier is not None
+    with torch.inference_mode():
+        found: NDArray[np.float32] = loaded.classifier(torch.from_numpy(xvectors)).numpy()
+    return found
 
 
 def trials(loaded: Loaded, audio: Sequence[str | Path] = ()) -> list[tuple[str, tuple[Tensor, ...]]]:

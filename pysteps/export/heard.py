@@ -26,6 +26,7 @@ from ..vad.decide import decider
 from ..vad.options import VadOptions
 
 Samples = NDArray[np.float32]
+_LOUDEST = 8.0  # of float samples: above 1 a little is a loud mix, above this they are no such floats
 _LOWEST_RATE, _HIGHEST_RATE = 1000, 384000  # Hz
 
 
@@ -108,6 +109,10 @@ def _checked(samples: NDArray[Any], rate: int | None) -> tuple[Samples, int]:
         return samples.astype(np.float32) / np.float32(32768), int(rate)
     if samples.dtype.kind != "f":
         raise InputError(f"samples of type {samples.dtype}", mend="floats in [-1, 1), or int16")
+    peak = np.abs(samples, where=np.isfinite(samples), out=np.zeros_like(samples)).max(initial=0.0)
+    if peak > _LOUDEST:
+        said = f"float samples up to {peak:g}: they are to be in [-1, 1)"
+        raise InputError(said, mend="whole numbers read as floats? divide by 32768, or give int16")
     return samples.astype(np.float32), int(rate)
 
 

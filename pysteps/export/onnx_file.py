@@ -15,7 +15,17 @@ from torch.export import ExportedProgram
 from ..formats.atomic import replacing
 from ..formats.errors import InputError
 from .engines import META
-from .graphs import TOLERANCE, Loaded, difference, front_program, network_program, reference, trials
+from .graphs import (
+    TOLERANCE,
+    Loaded,
+    classifier_program,
+    difference,
+    front_program,
+    network_program,
+    posterior_reference,
+    reference,
+    trials,
+)
 
 _MEND = "pip install '.[export]' in Timbre's checkout"
 OPSET = 18
@@ -59,10 +69,18 @@ def network_graph(loaded: Loaded) -> Any:
 
 
 def joined(loaded: Loaded, network: Any) -> Any:
-    """``network`` with the features before it, if they are asked for."""
+    """``network`` with the features before it, if they are asked for, and posteriors behind it, if it has
+    classes."""
+    onnx = library()
+    if loaded.classifier is not None:
+        behind = as_onnx(classifier_program(loaded), ["vector"], "posterior")
+        behind = onnx.compose.add_prefix(behind, "classes_", rename_inputs=False, rename_outputs=False)
+        network.ir_version = behind.ir_version = min(network.ir_version, behind.ir_version)
+        network = onnx.compose.merge_models(
+            network, behind, io_map=[("xvector", "vector")], outputs=["xvector", "posterior"]
+        )
     if loaded.front is None:
         return network
-    onnx = library()
     front = as_onnx(front_program(loaded), loaded.inputs, "features")
     front = onnx.compose.add_prefix(front, "front_", rename_inputs=False, rename_outputs=False)
     network = onnx.compose.add_prefix(network, "network_", rename_inputs=True, rename_outputs=False)
@@ -103,13 +121,19 @@ def export_onnx(
 
 
 def compared(loaded: Loaded, data: bytes, given: Sequence[tuple[str, Any]]) -> dict[str, float]:
-    """Relative differences of the x-vectors of the graph ``data`` from torch's."""
+    """Relative differences of the x-vectors of the graph ``data`` from torch's; that of posteriors, absolute,
+    where it is larger."""
     session = session_of(data)
     found = {}
     for name, inputs in given:
         values = {key: value.numpy() for key, value in zip(loaded.inputs, inputs, strict=True)}
         (vectors,) = session.run(["xvector"], values)
-        found[name] = difference(reference(loaded, inputs), np.asarray(vectors))
+        wanted = reference(loaded, inputs)
+        found[name] = difference(wanted, np.asarray(vectors))
+        if loaded.classifier is not None:
+            (posteriors,) = session.run(["posterior"], values)
+            apart = np.abs(posteriors - posterior_reference(loaded, wanted)).max()
+            found[name] = max(found[name], float(apart))
     return found
 
 

@@ -22,7 +22,7 @@ def export_torch(loaded: Loaded, out: Path, audio: Sequence[str | Path] = ()) ->
     farther away than 1e-4 of its length.
     """
     buffer = io.BytesIO()
-    meta = json.dumps(loaded.meta("fp32"), sort_keys=True, ensure_ascii=False)
+    meta = json.dumps({**loaded.meta("fp32"), "outputs": ["xvector"]}, sort_keys=True, ensure_ascii=False)
     torch.export.save(whole_program(loaded), buffer, extra_files={META: meta})
     buffer.seek(0)
     again, found = torch.export.load(buffer).module(), {}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..features.contract import FeaturesOptions
 from ..formats.errors import InputError
+from ..formats.rng import generator
 
 ROW = "{:<16} {:>7} {:>12} {:>12} {:>12} {:>12} {:>12}"
 
@@ -91,7 +92,7 @@ def median(work: Callable[[], Any], repeats: int) -> float:
 
 
 def _noise(seconds: float, rate: int) -> NDArray[np.float32]:
-    rng = np.random.default_rng(0)
+    rng = generator(0, "export", "noise")
     return (0.1 * rng.standard_normal(round(seconds * rate))).astype(np.float32)
 
 
@@ -130,5 +131,5 @@ def _contract(bins: int) -> dict[str, Any]:
 
 
 def _drawn(dim: int) -> list[NDArray[np.float32]]:
-    rng = np.random.default_rng(0)
+    rng = generator(0, "export", "drawn")
     return [rng.standard_normal((300, dim)).astype(np.float32) for _ in range(4)]

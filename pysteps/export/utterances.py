@@ -29,6 +29,29 @@ def of_set(folder: Path, name: str, most: int, seed: int = 0) -> dict[str, NDArr
         return {utts[place]: voiced.matrix(utts[place]) for place in sorted(drawn)}
 
 
+def long_enough(loaded: Loaded, files: Sequence[str | Path]) -> tuple[list[str | Path], list[str]]:
+    """Of ``files`` those that the network takes, and a line for each that is too short for it.
+
+    InputError where that is every one.
+    """
+    kept: list[str | Path] = []
+    short: list[str] = []
+    for file in files:
+        samples = recording(file, None, loaded.heard.audio)
+        try:
+            frames = int(voiced_frames(samples, loaded.heard, file).sum())
+        except InputError as error:  # hardly any speech at all
+            short.append(str(error))
+            continue
+        if frames >= loaded.model.min_frames:
+            kept.append(file)
+        else:
+            short.append(f"{file}: {frames} voiced frames, the network needs {loaded.model.min_frames}")
+    if files and not kept:
+        raise InputError(f"no recording is long enough: {short[0]}", mend="--audio with longer ones")
+    return kept, short
+
+
 def of_files(loaded: Loaded, files: Sequence[str | Path]) -> dict[str, NDArray[np.float32]]:
     """Recordings, through stages 1, 2 and 4."""
     from ..features.fbank import Fbank, compute

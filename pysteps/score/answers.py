@@ -102,7 +102,9 @@ def _numbers(words: Sequence[str], path: Path, utt: str) -> list[float]:
     except ValueError:
         raise InputError("a posterior is no number", where=path, utt=utt, mend=_MEND) from None
     if words and not (all(0 <= value <= 1 for value in values) and abs(sum(values) - 1) < 1e-3):
-        raise InputError("these are no posteriors: they add up to one", where=path, utt=utt, mend=_MEND)
+        raise InputError(
+            "these are no posteriors: they do not add up to one", where=path, utt=utt, mend=_MEND
+        )
     return values
 
 

@@ -83,7 +83,12 @@ def _classes(add: Add) -> None:
     what = "utterance answer, then perhaps a posterior for each class in C-locale order; - is no answer"
     add("--answers", type=Path, required=True, metavar="FILE", help=what)
     add("--classes", nargs="+", metavar="CLASS", help="all classes, where --labels does not have them all")
-    add("--vote", type=Path, metavar="FILE", help="utterance group: one answer a group, from posteriors")
+    add(
+        "--vote",
+        type=Path,
+        metavar="FILE",
+        help="utterance group: one answer a group, from posteriors; speaker: by --utt2spk",
+    )
     _bootstrap(add)
 
 

@@ -6,15 +6,19 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..formats.errors import InputError
 from ..formats.tables import read_table
-from .answers import NONE, read_answers, voted
+from .answers import NONE, Answers, read_answers, voted
 from .class_figures import class_notes, judge_classes
 
 
 def judged_file(options: argparse.Namespace, draws: dict[str, int]) -> dict[str, Any]:
     """The figures of --answers against --labels, with "notes"."""
     truth = read_table(options.labels)
+    if not truth:
+        raise InputError("no labels: the file is empty", where=options.labels)
     table = read_table(options.answers)
     classes = sorted(options.classes or set(truth.values()))
     if len(classes) < 2 or len(set(classes)) < len(classes):
@@ -29,16 +33,41 @@ def judged_file(options: argparse.Namespace, draws: dict[str, int]) -> dict[str,
         if label not in classes:
             said = f"{label!r} is none of the classes {', '.join(classes)}"
             raise InputError(said, where=options.labels, utt=utt, mend="name all of them with --classes")
-    speakers = _of(options.utt2spk, truth, "has no speaker")
+    speakers, notes = _of(options.utt2spk, truth, "has no speaker"), list[str]()
     found = read_answers(options.answers, sorted(truth), classes)
-    groups = _of(options.vote, truth, "is in no group")
-    if groups is not None:
-        found = _grouped(options.vote, found, groups, truth)
+    notes += _contrary(found)
+    vote = _vote(options)
+    groups = _of(vote, truth, "is in no group")
+    if vote is not None and groups is not None:
+        found = _grouped(vote, found, groups, truth)
         first = {groups[utt]: utt for utt in sorted(truth, reverse=True)}
         truth = {group: truth[utt] for group, utt in first.items()}
         speakers = None if speakers is None else {group: speakers[utt] for group, utt in first.items()}
     figures = judge_classes(found, truth, speakers, **draws).figures
-    return {**figures, "notes": class_notes(figures)}
+    return {**figures, "notes": [*notes, *class_notes(figures)]}
+
+
+def _vote(options: argparse.Namespace) -> Path | None:
+    # As --score.vote: the word speaker stands for the table of speakers.
+    if options.vote is None or options.vote != Path("speaker"):
+        return options.vote
+    if options.utt2spk is None:
+        raise InputError("--vote speaker needs the speakers", mend="--utt2spk FILE; ./speaker is a file")
+    return options.utt2spk
+
+
+def _contrary(found: Answers) -> list[str]:
+    # Whoever wrote the posteriors in another order of the classes is to hear of it.
+    if found.posteriors is None:
+        return []
+    rows = np.flatnonzero(found.said >= 0)
+    if not len(rows):
+        return []
+    given = found.posteriors[rows]
+    count = int((given[np.arange(len(rows)), found.said[rows]] < given.max(axis=1)).sum())
+    said = f"{count} of {len(rows)} answers are not the class of the highest posterior"
+    order = f"are posteriors in the order {' '.join(found.classes)}?"
+    return [f"{said}: {order}"] if count else []
 
 
 def _of(path: Path | None, utts: dict[str, str], lack: str) -> dict[str, str] | None:

@@ -70,6 +70,7 @@ def do(run: Run, unit: Unit) -> None:
     judged, figures = {}, {}
     for name in options["classifiers"]:
         alone = _answers(run, data, name, dropped, options["max_dropped"])
+        _refuse_unknown(data, run.labels, truth, alone.classes)
         found, labels, people = _together(alone, groups, truth, speakers)
         write_answers(unit.folder / name, found)
         judged[name] = judge_classes(found, labels, people, **draws)
@@ -127,6 +128,14 @@ def _answers(run: Run, data: DataSet, name: str, dropped: dict[str, str], most: 
             mend="see the set's dropped file, or raise --score.max_dropped",
         )
     return answers(utts, place, rows, classifier.classes)
+
+
+def _refuse_unknown(data: DataSet, table: str, truth: dict[str, str], classes: list[str]) -> None:
+    for utt, label in truth.items():
+        if label not in classes:
+            said = f"{label!r} is none of the classes that were learned: {', '.join(classes[:12])}"
+            mend = "mend the label, leave the utterance out of the set, or train with this class"
+            raise InputError(said, where=data.folder / table, utt=utt, mend=mend)
 
 
 def _together(

@@ -26,6 +26,7 @@ _NOT = {
     "models.feature_dim": "it follows from the features",
     "train.phases": "a list of tables: search the values of the first phase",
     "train.model": "it stands in the place of training",
+    "train.threads": "it changes the last bits of weights, and nothing that is learned",
     **{f"train.{key}": "it changes no weight" for key in FREE},
 }
 

@@ -76,7 +76,7 @@ def plan(run: Run) -> int:
     unit, folder, options = _unit(run), folder_of(run), options_of(run)
     for path in unit.inputs:
         if not path.is_file():
-            raise InputError("missing", where=path, mend="run the stage that writes it: --stop-stage egs")
+            raise InputError("is missing", where=path, mend="run the stage that writes it: --stop-stage egs")
     _refuse_unbuildable(run)
     path = folder / "study.json"
     if path.is_file():

@@ -68,7 +68,7 @@ def run_trial(run: Run, told: Callable[[int, float, bool], bool]) -> float:
     heard = [0]
     after_epoch(lines_of(run.exp))
     (unit,) = train.units(run)
-    with _memory():
+    with _failing():
         train.do(run, unit, after_epoch=after_epoch)
     unit.done()
     lines = lines_of(run.exp)
@@ -77,14 +77,18 @@ def run_trial(run: Run, told: Callable[[int, float, bool], bool]) -> float:
 
 
 @contextmanager
-def _memory() -> Iterator[None]:
-    # A network that is too large for the memory is a trial that failed, and not taken up again for ever.
+def _failing() -> Iterator[None]:
+    # What torch cannot do with these values (a network too large for the memory, shapes that do not fit) is a
+    # trial that failed, not the end of its worker, and it is not taken up again for ever.
     import torch
 
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
+    except (MemoryError, RuntimeError) as error:
         first = (str(error).splitlines() or ["no more is to be had"])[0]
+        lack = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+        if not lack:
+            raise InputError(f"torch says: {first}", mend="see the trial's values") from error
         mend = "search smaller networks or batches, or train.accumulate"
         raise InputError(f"out of memory: {first}", mend=mend) from error
 
