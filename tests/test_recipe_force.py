@@ -116,7 +116,7 @@ def test_a_training_that_outlived_its_driver_writes_nothing_into_the_next_one(
     unit = Unit(name=run.tag, stage="train", folder=run.exp, version=1, options={"lr": 1})
     checkpoint = run.exp / "checkpoints" / "step-000000002.pt"
 
-    def train_on(*_: object, before: Callable[[], None]) -> None:
+    def train_on(*_: object, before: Callable[[], None], **__: object) -> None:
         before()
         if begun == "by --force":
             train.reset(run, unit)

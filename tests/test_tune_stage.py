@@ -111,7 +111,7 @@ def test_two_workers_of_the_launcher(prepared: Path) -> None:
 def test_without_egs_it_says_so(tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text(yaml.safe_dump(SPACE))
     done = run_sh(*tune(tmp_path, tmp_path / "work", 2), check=False)
-    assert done.returncode == 1 and "egs.json: missing" in done.stderr
+    assert done.returncode == 1 and "egs.json: is missing" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
 
 
