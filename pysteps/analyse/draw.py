@@ -10,6 +10,7 @@ import numpy as np
 
 from ..features.contract import FeaturesOptions
 from ..features.plot import Panel, middles, voiced_spans
+from ..report.draw import INK, tidy
 from .bands import Bands, bin_hertz, bin_rows
 from .faithful import RANDOM, Curves
 from .methods import METHODS
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK, _WAVE, _VOICED, _GRID = "#22262b", "#1f5fa8", "#f3d9a4", "#dde1e6"
+_WAVE, _VOICED = "#1f5fa8", "#f3d9a4"
 _HZ = (250, 500, 1000, 2000, 4000, 8000)
 _TOP = 99.5  # percentile of a map that has the strongest colour
 _POINTS = 1200  # that a waveform is drawn with
@@ -47,7 +48,7 @@ def draw_maps(sides: Sequence[Side], options: FeaturesOptions, title: str = "") 
     methods = list(sides[0].maps)
     rows = 2 + len(methods)
     figure = Figure(figsize=(9.0, 0.5 + 0.9 + 1.45 * (rows - 1)), dpi=100, layout="constrained")
-    figure.suptitle(title, fontsize=10, color=_INK, x=0.01, ha="left")
+    figure.suptitle(title, fontsize=10, color=INK, x=0.01, ha="left")
     heights = [0.6] + [1.0] * (rows - 1)
     grid = figure.subplots(
         rows, len(sides), sharex="col", squeeze=False, gridspec_kw={"height_ratios": heights}
@@ -56,17 +57,17 @@ def draw_maps(sides: Sequence[Side], options: FeaturesOptions, title: str = "") 
         times = middles(options, len(side.voiced))
         _waveform(column[0], side, times, options)
         _features(column[1], side, times, options, "magma")
-        column[1].set_title("features as stored", fontsize=8, color=_INK, loc="left")
+        column[1].set_title("features as stored", fontsize=8, color=INK, loc="left")
         for axes, method in zip(column[2:], methods, strict=True):
             _features(axes, side, times, options, "Greys", 0.45)
             _map(axes, side, side.maps[method], times, options, METHODS[method].signed)
             note = side.notes.get(method, "") if len(sides) == 1 else ""  # no room beside another
             words = f"{METHODS[method].title}   {note}".replace("$", r"\$")
-            axes.set_title(words, fontsize=8, color=_INK, loc="left")
-        column[-1].set_xlabel("seconds", fontsize=8, color=_INK)
+            axes.set_title(words, fontsize=8, color=INK, loc="left")
+        column[-1].set_xlabel("seconds", fontsize=8, color=INK)
         column[-1].set_xlim(0, times[-1] + options.frame_shift_ms / 2000)
     for axes in grid.flat:
-        axes.tick_params(labelsize=7, colors=_INK)
+        axes.tick_params(labelsize=7, colors=INK)
     return figure
 
 
@@ -79,7 +80,7 @@ def _waveform(axes: Axes, side: Side, times: np.ndarray, options: FeaturesOption
     low, high = np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)
     axes.fill_between(starts / options.sample_rate, low, high, color=_WAVE, linewidth=0.4)
     axes.set_yticks([])
-    axes.set_title(side.panel.title.replace("$", r"\$"), fontsize=8, color=_INK, loc="left")
+    axes.set_title(side.panel.title.replace("$", r"\$"), fontsize=8, color=INK, loc="left")
 
 
 def _extent(times: np.ndarray, size: int, options: FeaturesOptions) -> tuple[float, float, float, float]:
@@ -127,12 +128,12 @@ def _map(
 def _in_hertz(axes: Axes, options: FeaturesOptions) -> None:
     # Mel bins are told by their centres in Hz; of other features, and under VTLN, the number stands.
     if options.kind != "fbank" or options.vtln_warp != 1.0:
-        axes.set_ylabel("coefficient", fontsize=7, color=_INK)
+        axes.set_ylabel("coefficient", fontsize=7, color=INK)
         return
     centres, first = bin_hertz(options), bin_rows(options).start
     inside = [hz for hz in _HZ if centres[0] <= hz <= centres[-1]]
     axes.set_yticks(first + np.interp(inside, centres, np.arange(len(centres))), [f"{hz}" for hz in inside])
-    axes.set_ylabel("Hz", fontsize=7, color=_INK)
+    axes.set_ylabel("Hz", fontsize=7, color=INK)
 
 
 def draw_curves(curves: Mapping[str, Curves], measure: str, title: str = "") -> Figure:
@@ -140,7 +141,7 @@ def draw_curves(curves: Mapping[str, Curves], measure: str, title: str = "") -> 
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.4, 3.6), dpi=100, layout="constrained")
-    figure.suptitle(title, fontsize=10, color=_INK, x=0.01, ha="left")
+    figure.suptitle(title, fontsize=10, color=INK, x=0.01, ha="left")
     names = ("deletion: lower is better", "insertion: higher is better")
     for axes, name, kind in zip(figure.subplots(1, 2), names, ("deletion", "insertion"), strict=True):
         others = [method for method in curves if method != RANDOM]
@@ -151,10 +152,10 @@ def draw_curves(curves: Mapping[str, Curves], measure: str, title: str = "") -> 
             label = "random" if method == RANDOM else METHODS[method].title
             one = curves[method]
             axes.plot(100 * one.shares, getattr(one, kind), linewidth=1.6, label=label, **style)
-        axes.set_title(name, fontsize=9, color=_INK, loc="left")
-        axes.set_xlabel("% of the cells", fontsize=8, color=_INK)
-        axes.set_ylabel(measure, fontsize=8, color=_INK)
-        _tidy(axes)
+        axes.set_title(name, fontsize=9, color=INK, loc="left")
+        axes.set_xlabel("% of the cells", fontsize=8, color=INK)
+        axes.set_ylabel(measure, fontsize=8, color=INK)
+        tidy(axes)
         axes.legend(fontsize=7, frameon=False)
     return figure
 
@@ -165,7 +166,7 @@ def draw_bands(found: Mapping[str, Bands], title: str = "") -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.4, 3.6), dpi=100, layout="constrained")
-    figure.suptitle(title, fontsize=10, color=_INK, x=0.01, ha="left")
+    figure.suptitle(title, fontsize=10, color=INK, x=0.01, ha="left")
     axes = figure.subplots()
     for number, (method, bands) in enumerate(found.items()):
         shade, place = _SHADES[number % len(_SHADES)], np.arange(len(bands.share))
@@ -176,16 +177,8 @@ def draw_bands(found: Mapping[str, Bands], title: str = "") -> Figure:
     axes.set_xticks(np.interp(inside, centres, np.arange(len(centres))), [f"{hz}" for hz in inside])
     axes.axhline(100 / len(centres), color="#8a8f98", linestyle=":", linewidth=1.2)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("Hz (bins are equal steps in mel)", fontsize=8, color=_INK)
-    axes.set_ylabel("% of the relevance in a bin", fontsize=8, color=_INK)
-    _tidy(axes)
+    axes.set_xlabel("Hz (bins are equal steps in mel)", fontsize=8, color=INK)
+    axes.set_ylabel("% of the relevance in a bin", fontsize=8, color=INK)
+    tidy(axes)
     axes.legend(fontsize=8, frameon=False)
     return figure
-
-
-def _tidy(axes: Axes) -> None:
-    axes.grid(True, color=_GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=_INK, labelsize=8, length=0)
-    for side in axes.spines.values():
-        side.set_visible(False)
