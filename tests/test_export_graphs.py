@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pysteps.export.fast import Packed, faster, packed
+from pysteps.export.fast import Packed, faster, packed, ready
 from pysteps.export.front import Front, slid
 from pysteps.export.heard import Heard, normalised
 from pysteps.export.int8_file import divided
@@ -99,6 +99,20 @@ def test_large_layers_are_laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
         expected, quick = model(features), packed(faster(model))
         torch.testing.assert_close(quick(features), expected, rtol=1e-4, atol=1e-5)
     assert sum(isinstance(layer, Packed) for layer in quick.modules()) >= 10
+
+
+@pytest.mark.parametrize("name", ["ecapa256", "tdnn", "conformer_small", "resnet34", "lstm", "campplus"])
+def test_sixteen_bits_give_nearly_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pysteps.export.fast._LEAST", 1)
+    model = seen(shrunk(full(name))).requires_grad_(False)
+    features = torch.randn(3, model.min_frames + 90, model.options.feature_dim)
+    with torch.inference_mode():
+        expected, found = model(features), ready(model, precision="bf16")(features)
+    assert found.dtype == torch.float32
+    assert torch.cosine_similarity(expected, found).min() > 0.9995
+    # Eight bits of a number are left: were nothing computed in them, the two would agree to far more.
+    assert (expected - found).norm() / expected.norm() > 1e-4
+    assert {one.dtype for one in model.parameters()} == {torch.float32}, "the model given stays as it was"
 
 
 def test_calibration_and_judgement_have_different_utterances() -> None:

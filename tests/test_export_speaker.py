@@ -127,6 +127,19 @@ def test_a_back_end_that_is_not_there_is_refused_with_those_that_are(tmp_path: P
         Comparison.of_run(tmp_path, "plda")
 
 
+def test_sixteen_bits_on_request(folder: Path, repo: Path, tmp_path: Path) -> None:
+    exact, half = (SpeakerModel.from_dir(folder, precision=one) for one in ("fp32", "bf16"))
+    a, b = exact.embed(voice(repo)), half.embed(voice(repo))
+    assert 1e-5 < apart(b, a) < 0.03 and half.facts["precision"] == "bf16"
+    with pytest.raises(InputError, match="no precision 'fp8'.*one of fp32, bf16"):
+        SpeakerModel.from_dir(folder, precision="fp8")
+    with pytest.raises(InputError, match="a precision of its own"):
+        SpeakerModel.load(tmp_path / "model.onnx", precision="bf16")
+    line = [str(word) for word in ("embed", "--model", folder, "--precision", "bf16", voice(repo))]
+    commands.work([*line, "--out", str(tmp_path / "x.npy")])
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy")[0], b)
+
+
 # --- the command
 
 

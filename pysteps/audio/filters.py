@@ -163,9 +163,7 @@ def preemphasis(
     return out
 
 
-def normalise_level(
-    samples: np.ndarray, how: str, level_db: float, *, in_place: bool = False
-) -> np.ndarray:
+def normalise_level(samples: np.ndarray, how: str, level_db: float, *, in_place: bool = False) -> np.ndarray:
     """``samples`` [time] with their ``how`` (rms or peak) at ``level_db`` dB of full scale; float32 [time].
 
     Full scale is 1.0 for both (a full-scale sine has -3 dB rms). The gain is limited so that no sample

@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
         default=os.environ.get(VARIABLE),
         help=f"exp/TAG, a model's folder or a .onnx (${VARIABLE})",
     )
+    shared.add_argument("--precision", help="fp32 (default) or bf16: faster, docs/export.md; not of a .onnx")
     some = argparse.ArgumentParser(add_help=False)
     some.add_argument("files", nargs="+", type=Path, metavar="FILE")
     scored = argparse.ArgumentParser(add_help=False)
@@ -69,7 +70,8 @@ def work(words: Sequence[str]) -> None:
     if options.task in ("embed", "classify"):
         _of_several(options)
         return
-    model = SpeakerModel.load(options.model, backend=options.backend)
+    precision = None if options.task == "info" else options.precision
+    model = SpeakerModel.load(options.model, backend=options.backend, precision=precision)
     if options.task == "similarity":
         print(f"{model.similarity(options.first, options.second):.4f}  ({model.scorer})")
         return
@@ -83,7 +85,7 @@ def _of_several(options: argparse.Namespace) -> None:
     classes = options.task == "classify"
     if not classes:
         refuse_ending(options.out)
-    model = SpeakerModel.load(options.model, backend="none")
+    model = SpeakerModel.load(options.model, backend="none", precision=options.precision)
     for note in model.notes:
         print(f"note: {note}", file=sys.stderr)
     if classes and not model.classifies:

@@ -40,7 +40,11 @@ class Engine:
 
 
 def torch_engine(
-    folder: Path, max_frames: int = ExtractOptions.max_frames, device: str = "cpu", run: Path | None = None
+    folder: Path,
+    max_frames: int = ExtractOptions.max_frames,
+    device: str = "cpu",
+    run: Path | None = None,
+    precision: str = "fp32",
 ) -> Engine:
     """The model of ``folder``, with stages 2, 4 and 7 before it; see SpeakerModel.from_dir.
 
@@ -54,13 +58,13 @@ def torch_engine(
     from ..extract.vectors import embed_all
     from ..features.fbank import Fbank, compute
     from ..models.model import embed, load_model, read_description
-    from .fast import faster, packed
+    from .fast import ready
 
     description = read_description(folder)
     heard = Heard.of(description["features"], folder / "model.json")
     model = load_model(folder)
     try:
-        network = packed(faster(model)) if device == "cpu" else faster(model).to(device)
+        network = ready(model, device, precision)
     except (RuntimeError, AssertionError) as error:  # a build without CUDA, a name that is none
         raise InputError(f"no device {device!r}: {str(error).splitlines()[0]}", mend="device='cpu'") from None
     fbank, options = Fbank(heard.features.acoustic()), heard.features
@@ -94,6 +98,7 @@ def torch_engine(
         return by_name(names, np.exp(log_posteriors(head, do(samples, where)[None]))[0])
 
     facts = {
+        "precision": precision,
         "network": description["model"]["encoder"],
         "pooling": description["model"]["pooling"],
         "xvector_dim": model.options.xvector_dim,

@@ -20,17 +20,22 @@ from ..features.contract import FeaturesOptions
 from ..formats.errors import InputError
 from ..formats.rng import generator
 
-ROW = "{:<16} {:>7} {:>12} {:>12} {:>12} {:>12} {:>12}"
+ROW = "{:<16} {:>7}" + " {:>12}" * 6
 
 
 def table(
     networks: Sequence[str], seconds: Sequence[float], repeats: int = 20, *, int8: bool = False
 ) -> Iterator[str]:
-    """Lines of a table: network, seconds of audio, then torch and ONNX Runtime without and with features."""
+    """Lines of a table: network, seconds of audio, then torch and ONNX Runtime without and with features.
+
+    bf16 is torch in bf16 and int8 ONNX Runtime in 8 bits, both with features.
+    """
     import torch
 
     torch.set_num_threads(1)
-    yield ROW.format("network", "seconds", "torch", "+ features", "onnx", "+ features", "int8 + f.")
+    yield ROW.format(
+        "network", "seconds", "torch", "+ features", "bf16 + f.", "onnx", "+ features", "int8 + f."
+    )
     for name in networks:
         yield from measured(name, seconds, repeats, int8=int8)
 
@@ -40,14 +45,15 @@ def measured(name: str, seconds: Sequence[float], repeats: int, *, int8: bool) -
     import torch
 
     from ..features.fbank import Fbank, compute
-    from .fast import faster, packed
+    from .fast import PRECISIONS, ready
     from .graphs import load
     from .int8_file import quantised
     from .onnx_file import described, joined, library, network_graph, session_of
 
     with tempfile.TemporaryDirectory(prefix="timbre.") as scratch:
         loaded = load(_folder(name, Path(scratch)), features=True, vad=False)
-        network, options = packed(faster(loaded.model)), loaded.heard.features
+        networks = {one: ready(loaded.model, precision=one) for one in PRECISIONS}
+        options = loaded.heard.features
         fbank = Fbank(options.acoustic())
         graph = network_graph(loaded)
         graphs = {"onnx+": described(joined(loaded, graph), {}), "onnx": described(graph, {})}
@@ -60,9 +66,9 @@ def measured(name: str, seconds: Sequence[float], repeats: int, *, int8: bool) -
         features = compute(samples, fbank, utt="noise")
         batch = torch.from_numpy(features[None])
 
-        def in_torch(samples: NDArray[np.float32] = samples) -> Any:
+        def in_torch(precision: str, samples: NDArray[np.float32] = samples) -> Any:
             found = compute(samples, fbank, utt="noise")
-            return network(torch.from_numpy((found - found.mean(0))[None]))
+            return networks[precision](torch.from_numpy((found - found.mean(0))[None]))
 
         def in_onnx(key: str, given: dict[str, Any]) -> Callable[[], Any]:
             return lambda: sessions[key].run(["xvector"], given)
@@ -70,8 +76,9 @@ def measured(name: str, seconds: Sequence[float], repeats: int, *, int8: bool) -
         whole = {"samples": samples[None]}
         with torch.inference_mode():
             work: list[Callable[[], Any]] = [
-                lambda batch=batch: network(batch),  # type: ignore[misc]
-                in_torch,
+                lambda batch=batch: networks["fp32"](batch),  # type: ignore[misc]
+                lambda do=in_torch: do("fp32"),  # type: ignore[misc]
+                lambda do=in_torch: do("bf16"),  # type: ignore[misc]
                 in_onnx("onnx", {"features": features[None]}),
                 in_onnx("onnx+", whole),
             ]

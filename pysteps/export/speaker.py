@@ -34,18 +34,26 @@ class SpeakerModel:
         self.notes: tuple[str, ...] = engine.notes
 
     @classmethod
-    def from_dir(cls, folder: str | Path, *, backend: str | None = None, device: str = "cpu") -> SpeakerModel:
+    def from_dir(
+        cls,
+        folder: str | Path,
+        *,
+        backend: str | None = None,
+        device: str = "cpu",
+        precision: str = "fp32",
+    ) -> SpeakerModel:
         """A run (exp/TAG) or a model's folder alone (model.json and model.safetensors); needs torch.
 
         ``backend``: the back end of the run that ``similarity`` scores with, ``none`` for the cosine of the
-        x-vectors, or None for the first calibrated one by name and else the cosine. InputError for a
-        folder that is neither, and for a back end that is not there or needs more than two x-vectors.
+        x-vectors, or None for the first calibrated one by name and else the cosine. ``precision``: fp32, or
+        bf16 for products in 16 bits (docs/export.md). InputError for a folder that is neither, and for a
+        back end that is not there or needs more than two x-vectors.
         """
         run, model = places(folder)
         if not (model / "model.json").is_file():
             raise _no_model(Path(folder))
         extra: dict[str, Any] = _extraction(run) if run == Path(folder) else {}
-        engine = torch_engine(model, device=device, run=run, **extra)
+        engine = torch_engine(model, device=device, run=run, precision=precision, **extra)
         if not engine.labels:
             return cls(engine, Comparison.of_run(run, backend))
         if backend not in (None, "none"):
@@ -68,11 +76,16 @@ class SpeakerModel:
         return cls(onnx_engine(Path(file), threads), chosen)
 
     @classmethod
-    def load(cls, place: str | Path, *, backend: str | None = None) -> SpeakerModel:
+    def load(
+        cls, place: str | Path, *, backend: str | None = None, precision: str | None = None
+    ) -> SpeakerModel:
         """``from_onnx`` for a file NAME.onnx, else ``from_dir``; InputError for what is neither."""
         if Path(place).suffix == ".onnx":
+            if precision is not None:
+                mend = "python -m pysteps.export int8 writes a smaller one"
+                raise InputError("a .onnx file has a precision of its own", where=place, mend=mend)
             return cls.from_onnx(place, backend=None if backend in (None, "none") else backend)
-        return cls.from_dir(place, backend=backend)
+        return cls.from_dir(place, backend=backend, precision=precision or "fp32")
 
     def embed(self, source: str | Path | ArrayLike, sample_rate: int | None = None) -> Vector:
         """The x-vector, float32 [xvector], of a recording's first channel.

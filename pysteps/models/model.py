@@ -135,7 +135,7 @@ def load_model(folder: Path) -> SpeakerModel:
 
 
 def embed(
-    model: SpeakerModel, features: Sequence[np.ndarray], weights: Sequence[np.ndarray] | None = None
+    model: nn.Module, features: Sequence[np.ndarray], weights: Sequence[np.ndarray] | None = None
 ) -> np.ndarray:
     """X-vectors [N, xvector] (float32) of N utterances of one length.
 
@@ -151,4 +151,5 @@ def embed(
     batch = torch.from_numpy(np.stack(features).astype(np.float32, copy=False)).to(device)
     weight = None if weights is None else torch.from_numpy(np.stack(weights).astype(np.float32)).to(device)
     with torch.inference_mode():
-        return model(batch, weight).float().cpu().numpy()
+        found: np.ndarray = model(batch, weight).float().cpu().numpy()
+        return found
