@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from pysteps.formats.rng import generator
 from pysteps.recipe.options import parse
 from pysteps.recipe.resolve import resolve
 from pysteps.train import stage as train
-from pysteps.train.data import batches
+from pysteps.train.data import batches, heard_on
 from pysteps.train.options import TrainOptions
 from tests.pipeline import REPO, arguments, differing, products, run_sh, small_corpus
 
@@ -264,6 +265,29 @@ def test_a_resumed_epoch_has_the_batches_that_it_would_have_had(tmp_path: Path) 
             assert np.array_equal(ours, theirs) and np.array_equal(names, others)
 
 
+@pytest.mark.parametrize("features_on", ["auto", "cpu", "device"])
+def test_features_made_on_the_device_that_trains_are_the_same(tmp_path: Path, features_on: str) -> None:
+    folder, options = egs(tmp_path, 1.1, archives=2), TrainOptions(batch_size=3, time_masks=1, time_width=9)
+    source, device = AudioEgs(folder, live("noise", "speed1.1", speed_speakers="same")), torch.device("cpu")
+    own = heard_on(source, replace(options, features_on=features_on), device)
+    made, read = (list(batches(one, one.plan().archives, 3, options)) for one in (own, source))
+    assert len(made) == len(read) == 6
+    for ours, theirs in zip(made, read, strict=True):
+        assert isinstance(ours.features, torch.Tensor) == (features_on == "device")
+        assert np.array_equal(np.asarray(ours.features), theirs.features)
+        assert np.array_equal(ours.labels, theirs.labels) and np.array_equal(ours.rows, theirs.rows)
+
+
+def test_a_gpu_makes_the_features_unless_processes_do(tmp_path: Path) -> None:
+    # "meta" stands for a GPU: it is no CPU, and nothing is computed on it.
+    source, gpu = AudioEgs(egs(tmp_path)), torch.device("meta")
+    assert heard_on(source, TrainOptions(), gpu).device == gpu
+    assert heard_on(source, TrainOptions(workers=2), gpu) is source
+    assert heard_on(source, TrainOptions(features_on="cpu"), gpu) is source
+    with pytest.raises(InputError, match="features_on device.*train.workers 0"):
+        TrainOptions(features_on="device", workers=2)
+
+
 def test_two_processes_train_on_the_chunks_of_one(tmp_path: Path) -> None:
     folder, options = egs(tmp_path), TrainOptions(batch_size=4)
     plan = AudioEgs(folder).plan()
@@ -295,7 +319,7 @@ def test_what_training_draws_is_in_its_stamp(tmp_path: Path, monkeypatch: pytest
 def test_a_run_trains_on_the_fly_and_two_jobs_cut_the_bytes_of_one(tmp_path: Path) -> None:
     corpus, work = small_corpus(tmp_path / "corpus", speakers=10, utterances=3), tmp_path / "work"
     words = {"egs__kind": "audio", "augment__when": "training", "egs__archive_chunks": "7"}
-    words["train__epochs"] = "2"
+    words |= {"train__epochs": "2", "train__features_on": "device"}
     run_sh(*arguments(corpus, work, "--nj", "1", "--stop-stage", "train", **words))
     before = products(work)
     again = ("--nj", "2", "--stage", "egs", "--stop-stage", "egs", "--force")

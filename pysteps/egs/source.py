@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from .reader import (
 )
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
     from ..augment.draw import Chain
     from ..augment.live import Live
 
@@ -33,8 +36,11 @@ _TOGETHER = 64  # chunks whose samples are held as float32 at a time
 class Held(Protocol):
     """Rows of an archive that are in memory."""
 
-    def take(self, rows: np.ndarray, room: Room = np.empty) -> tuple[np.ndarray, np.ndarray]:
-        """Features float32 [rows, frames, feature], in an array from ``room``, and labels int64 [rows]."""
+    def take(self, rows: np.ndarray, room: Room = np.empty) -> tuple[np.ndarray | Tensor, np.ndarray]:
+        """Features float32 [rows, frames, feature] and labels int64 [rows].
+
+        The features are in an array from ``room``, or a tensor if they were made on a device.
+        """
 
 
 class EgsFolder:
@@ -75,28 +81,42 @@ class AudioEgs(EgsFolder):
 
     What an archive gives depends on its chunks, on the epoch, on ``seed``, on ``features_seed`` (of the
     dither) and on the augmentation's seed, and on nothing else. The held-out archives hold features, clean
-    ones.
+    ones. With a ``device`` the features are made there, and tensors.
     """
 
     def __init__(
-        self, folder: Path, live: Live | None = None, seed: int = 0, features_seed: int = 0
+        self,
+        folder: Path,
+        live: Live | None = None,
+        seed: int = 0,
+        features_seed: int = 0,
+        device: torch.device | None = None,
     ) -> None:
         super().__init__(folder)
         self._given = folder, live, seed, features_seed
+        self.device = device
         from .batch import HeardChunks  # and torch
 
-        self._heard = HeardChunks(contracts.read(self.folder), live, seed, features_seed)
+        where = "cpu" if device is None else device
+        self._heard = HeardChunks(contracts.read(self.folder), live, seed, features_seed, where)
         self._live = live
-        self._names = read_plan(self.folder).speakers
+        plan = read_plan(self.folder)
+        self._names, self.feature_dim = plan.speakers, plan.feature_dim
         self._labels = {name: label for label, name in enumerate(self._names)}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # For another process: made anew there, reading from where this one does.
         return AudioEgs, self._given, {"folder": self.folder}
 
-    def archive(
+    def on(self, device: torch.device) -> Self:
+        """The same, with features that are made on ``device``."""
+        made = type(self)(*self._given, device)
+        made.folder = self.folder
+        return made
+
+    def archive(  # type: ignore[override]  # tensors, where a device was asked for
         self, info: ArchiveInfo, epoch: int = 0, rows: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray | Tensor, np.ndarray]:
         """Features [rows, frames, feature] and labels [rows] of one archive in epoch ``epoch``."""
         rows = np.arange(info.chunks) if rows is None else rows
         return self.hold(info, epoch, rows).take(rows)
@@ -117,13 +137,13 @@ class AudioEgs(EgsFolder):
 
     def heard(
         self, chunks: np.ndarray, labels: np.ndarray, keys: Sequence[str], info: ArchiveInfo, epoch: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[Tensor, np.ndarray]:
         """Features float32 [chunks, frames, feature] of ``chunks`` int16 [chunks, time] as they are heard in
         ``epoch``, and whose ``labels`` [chunks] they have then."""
         live = self._live
         chains = [draw_chain(live, info.name, key, epoch) if live else [] for key in keys]
         names = [f"{info.name} {key}" for key in keys]
-        features = self._heard.hear(chunks, chains, names, info.frames, epoch).numpy()
+        features = self._heard.hear(chunks, chains, names, info.frames, epoch)
         return features, self._relabelled(labels, chains)
 
     def _relabelled(self, labels: np.ndarray, chains: Sequence[Chain]) -> np.ndarray:
@@ -150,19 +170,23 @@ class _HeldAudio:
         self._keys, self._chunks, self._labels = read_audio_archive(egs.folder, info, rows)
         self._place = {row: place for place, row in enumerate(np.asarray(rows).tolist())}
 
-    def take(self, rows: np.ndarray, room: Room = np.empty) -> tuple[np.ndarray, np.ndarray]:
-        """As Held says. A chunk's bits are its own, whichever others it is taken with."""
+    def take(self, rows: np.ndarray, room: Room = np.empty) -> tuple[np.ndarray | Tensor, np.ndarray]:
+        """As Held says. On a CPU a chunk's bits are its own, whichever others it is taken with."""
         places = np.asarray([self._place[row] for row in rows.tolist()])
-        out, labels = np.empty(0), self._labels[places]
-        for first in range(0, len(rows), _TOGETHER):
+        labels, whole = self._labels[places], (len(rows), self._info.frames, self._egs.feature_dim)
+        import torch
+
+        out = room(whole, np.float32) if self._egs.device is None else None
+        made = torch.empty(whole, device=self._egs.device) if out is None else torch.from_numpy(out)
+        self._into(made, places, labels)
+        return made if out is None else out, labels
+
+    def _into(self, out: Tensor, places: np.ndarray, labels: np.ndarray) -> None:
+        for first in range(0, len(places), _TOGETHER):
             here = slice(first, first + _TOGETHER)
             keys = [self._keys[place] for place in places[here]]
             chunks = self._chunks[places[here]]
-            features, labels[here] = self._egs.heard(chunks, labels[here], keys, self._info, self._epoch)
-            if not first:
-                out = room((len(rows), *features.shape[1:]), np.float32)
-            out[here] = features
-        return out, labels
+            out[here], labels[here] = self._egs.heard(chunks, labels[here], keys, self._info, self._epoch)
 
 
 def draw_chain(live: Live, archive: str, key: str, epoch: int) -> Chain:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from .options import TrainOptions
 from .readers import Made, Share, ahead, host_room, read_here
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
     from ..egs.source import EgsFolder
 
 
@@ -57,6 +60,14 @@ def on_scratch(source: EgsFolder, scratch: Path | None) -> Iterator[EgsFolder]:
     source.folder = home
 
 
+def heard_on(source: Any, options: TrainOptions, device: torch.device) -> Any:
+    """``source``, or where its audio becomes features on the ``device`` that trains, one that does that."""
+    there = options.features_on == "device"
+    if options.features_on == "auto":
+        there = device.type != "cpu" and not options.workers
+    return source.on(device) if there and hasattr(source, "on") else source
+
+
 @dataclass(frozen=True)
 class Batch:
     """This process's share of one step: rows of one archive, so all chunks have one length."""
@@ -64,7 +75,7 @@ class Batch:
     archive: str
     number: int  # in the epoch, from 0
     rows: np.ndarray  # the chunks' places in the archive
-    features: np.ndarray  # [chunks, frames, feature]
+    features: np.ndarray | Tensor  # [chunks, frames, feature]; a tensor if it was made on a device
     labels: np.ndarray  # [chunks]
     share: float  # this process's chunks, divided by the mean over the processes
 
@@ -189,12 +200,17 @@ def draw_masks(
 
 
 def _masked(
-    features: np.ndarray, options: TrainOptions, batch: str, epoch: int, mine: np.ndarray, of: int
+    features: np.ndarray | Tensor, options: TrainOptions, batch: str, epoch: int, mine: np.ndarray, of: int
 ) -> None:
     # Drawn for the whole step, so that the width of the training changes nothing. 0 is the mean.
     if options.time_masks or options.frequency_masks:
         rng = generator(options.seed, batch, "specaugment", epoch=epoch)
         _, length, size = features.shape
         frames, bins = draw_masks(of, length, size, options, rng)
+        if not isinstance(features, np.ndarray):
+            from ..egs.batch import masked
+
+            masked(features, frames[mine], bins[mine])
+            return
         features[frames[mine]] = 0
         features.transpose(0, 2, 1)[bins[mine]] = 0

@@ -25,7 +25,7 @@ from ..models.model import save_model
 from ..models.options import ModelOptions
 from . import schedules
 from .curves import write_curves
-from .data import Batch, EgsSource, batches
+from .data import Batch, EgsSource, batches, heard_on
 from .develop import LabelledSet
 from .judge import DevelopmentSet, judge_chunks, judge_classes, judge_speakers
 from .losses import judges_alone
@@ -69,6 +69,7 @@ def run_training(
     with ExitStack() as stack:
         stack.enter_context(exact(options.threads))
         world = stack.enter_context(joined(options.device))
+        source = heard_on(source, options, world.device)
         plan = Plan(options, model_options, source, world.width, dev is not None)
         training = Training(plan, source, Path(out), world)
         began = training.begin(contract)
@@ -194,7 +195,7 @@ class Training(State):
         finite = torch.isfinite(losses)
         if bool(finite.all()):
             return
-        broken = ~np.isfinite(batch.features).all(axis=(1, 2))
+        broken = ~torch.as_tensor(batch.features).isfinite().flatten(1).all(1).cpu().numpy()
         # Batch normalisation spreads one broken chunk over all: say which one it was.
         rows = batch.rows[broken] if broken.any() else rows[~finite.cpu().numpy()]
         cause = "features are not finite" if broken.any() else "features are finite, losses are not"

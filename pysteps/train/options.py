@@ -11,7 +11,7 @@ from .line import check_loss
 from .phases import phases_of
 
 # Options that may differ when a training goes on: they change no weight.
-FREE = ("checkpoint_steps", "keep", "tensorboard", "wandb", "clearml", "device", "workers")
+FREE = ("checkpoint_steps", "keep", "tensorboard", "wandb", "clearml", "device", "workers", "features_on")
 
 
 @dataclass
@@ -129,6 +129,9 @@ class TrainOptions:
     """auto (a GPU if there is one), cpu or cuda"""
     workers: int = 0
     """processes (of each GPU's) that read and augment chunks; 0: a thread, enough for egs of features"""
+    features_on: str = "auto"
+    """where egs of audio are augmented and become features: device (the one that trains), cpu, or auto: a
+    GPU that trains where workers is 0"""
     tensorboard: bool = False
     """also write the curves as TensorBoard events"""
     wandb: bool = False
@@ -145,6 +148,11 @@ class TrainOptions:
             raise InputError(f"margin is {self.margin:g}", mend="--train.margin is 0 to below 2")
         if self.workers < 0:
             raise InputError(f"workers is {self.workers}", mend="--train.workers is 0 (a thread) or more")
+        if self.features_on not in ("auto", "cpu", "device"):
+            raise InputError(f"unknown features_on {self.features_on!r}; known: auto, cpu, device")
+        if self.features_on == "device" and self.workers:
+            said = "features_on device: what workers are for is done by the device that trains"
+            raise InputError(said, mend="--train.workers 0, or --train.features_on cpu")
         if self.precision not in ("fp32", "bf16", "fp16", "auto"):
             mend = "--train.precision fp32, bf16, fp16 or auto"
             raise InputError(f"unknown precision {self.precision!r}", mend=mend)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 AHEAD = 4  # batches that are ready before they are wanted
 
 T = TypeVar("T")
-Made = tuple["Share", np.ndarray, np.ndarray]  # with features and labels
+Made = tuple["Share", "np.ndarray | Tensor", np.ndarray]  # with features and labels
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,12 @@ def host_room(device: str) -> Room:
     return lambda shape, _: torch.empty(shape, dtype=torch.float32, pin_memory=True).numpy()
 
 
-def to_device(array: np.ndarray, device: torch.device) -> Tensor:
+def to_device(array: np.ndarray | Tensor, device: torch.device) -> Tensor:
     """The array as a tensor there. From pinned memory a GPU copies it while this process goes on; of a part
     of such an array torch would not know when the memory is free again, so that is waited for."""
     import torch
 
+    if isinstance(array, torch.Tensor):
+        return array.to(device)
     whole = isinstance(array.base, torch.Tensor)
     return torch.from_numpy(array).to(device, non_blocking=whole)

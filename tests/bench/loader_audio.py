@@ -87,7 +87,7 @@ def main() -> None:
         print(f"  {name:16s} {milliseconds:6.3f}")
     print(f"chunks a second and core: {1e3 / chunk['all']:.0f}")
     theirs = fbank_of_torchaudio()
-    print(f"fbank of torchaudio: {theirs:.2f} ms; so WeSpeaker's pipeline would make {1e3 / THEIRS / theirs:.0f}")
+    print(f"fbank of torchaudio: {theirs:.2f} ms, so WeSpeaker's would make {1e3 / THEIRS / theirs:.0f}")
     print(f"as many times its chunks: {THEIRS * theirs / chunk['all']:.2f}")
 
 
