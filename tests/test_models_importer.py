@@ -152,14 +152,21 @@ def test_a_file_that_is_no_tensors_is_refused_unread(tmp_path: Path) -> None:
             return os.mkdir, (str(tmp_path / "ran"),)
 
     for content in ({"frame_1.conv_1d.weight": Evil()}, Evil()):
-        with pytest.raises(InputError, match="not a state dictionary of tensors"):
+        with pytest.raises(InputError, match=r"it holds objects of (posix|nt).mkdir.*torch.save"):
             import_weights(saved(tmp_path / "evil.pt", content), "3dspeaker", tmp_path / "ours")
     assert not (tmp_path / "ran").exists()
     (tmp_path / "text.pt").write_text("no weights")
-    with pytest.raises(InputError, match="text.pt: not a state dictionary"):
+    with pytest.raises(InputError, match="text.pt: not a state dictionary of tensors: torch finds none"):
         import_weights(tmp_path / "text.pt", "3dspeaker", tmp_path / "ours")
     with pytest.raises(InputError, match="none.pt: no such file"):
         import_weights(tmp_path / "none.pt", "3dspeaker", tmp_path / "ours")
+
+
+def test_a_model_that_is_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_text("mine")
+    with pytest.raises(InputError, match="there is a model already.*another folder"):
+        import_weights(tmp_path / "any.pt", "3dspeaker", tmp_path)
+    assert (tmp_path / "model.safetensors").read_text() == "mine"
 
 
 def test_the_contract_is_what_their_recipes_train_with() -> None:

@@ -141,6 +141,9 @@ def test_phases_come_through_the_command_line_and_conf_files(repo: Path) -> None
 
 def recipe(repo: Path, name: str) -> list[TrainOptions]:
     content = yaml.safe_load((repo / "conf" / "train" / f"{name}.yaml").read_text("utf-8"))
+    if content.pop("init", "") == "?":
+        with pytest.raises(InputError, match="goes on from a trained model.*--train.init"):
+            resolved(repo, "--train", name, "--egs.long_seconds", "6")
     return phases_of(TrainOptions(**content))
 
 
@@ -152,7 +155,7 @@ def test_the_published_recipe_of_voxceleb(repo: Path) -> None:
     assert learning_rate(3 * steps - 1, steps, options) == pytest.approx(0.2 * 0.0005 ** (3 / 150), rel=1e-3)
     assert learning_rate(150 * steps - 1, steps, options) == pytest.approx(4 * 5e-5)
     assert [margin(epoch * steps, steps, options) for epoch in (20, 40, 150)] == [0, 0.2, 0.2]
-    (alone,) = recipe(repo, "voxceleb_lm")
+    (alone,) = recipe(repo, "voxceleb_lm")  # with a model to begin with
     base, fine = recipe(repo, "voxceleb_phases")
     assert base == options and fine == alone
     assert learning_rate(5 * steps - 1, steps, fine) == pytest.approx(2 * 2.5e-5)

@@ -24,7 +24,7 @@ from ..formats.run import Run
 from ..vad.options import VadOptions
 from .importer_rules import Family, State
 from .importer_tables import FAMILIES
-from .model import SpeakerModel, save_model
+from .model import WEIGHTS, SpeakerModel, save_model
 from .options import ModelOptions
 
 # What each toolkit's recipes train with, all with the mean of the utterance removed and without VAD.
@@ -63,8 +63,10 @@ def read_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
     except FileNotFoundError:
         raise InputError("no such file", where=path) from None
     except Exception as error:  # pickle, zip and torch have their own for what is not a file of tensors
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"not a state dictionary of tensors: {said}", where=path) from None
+        objects = re.search(r"(?:GLOBAL|global:?) (\w[\w.]*)", str(error))
+        said = f"it holds objects of {objects[1]}" if objects else "torch finds none in this file"
+        mend = "in the toolkit that it is from: torch.save(model.state_dict(), FILE)" if objects else None
+        raise InputError(f"not a state dictionary of tensors: {said}", where=path, mend=mend) from None
     features = told(found.get("model_config")) if isinstance(found, dict) else {}
     for key in ("state_dict", "model", "model_state_dict"):
         if isinstance(found, dict) and isinstance(found.get(key), dict):
@@ -176,8 +178,11 @@ def import_weights(
     """Write folder ``out`` (model.safetensors, model.json) from ``source``'s checkpoint ``path``.
 
     ``changed``: options of features that were others than in ``source``'s recipes and than the file says.
-    InputError says what is wrong with the file and leaves nothing behind.
+    InputError says what is wrong with the file and leaves nothing behind; a model that is in ``out`` stays.
     """
+    if (out / WEIGHTS).exists():
+        mend = "name another folder, or remove this one"
+        raise InputError("there is a model already", where=out, mend=mend)
     state, features = read_checkpoint(path)
     try:
         family = recognise(state, source)

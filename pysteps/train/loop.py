@@ -80,6 +80,8 @@ def run_training(
             training.watchers = stack.enter_context(Watchers(options, Path(out)))
         if not training.resume() and began:
             training.say(began)
+        if options.compile:
+            training.say("torch.compile translates the network at the first step: that takes minutes")
         while True:
             while not training.phase_over():
                 if not training.run_epoch(stop_after):

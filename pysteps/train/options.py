@@ -10,6 +10,7 @@ from ..formats.errors import InputError
 from .line import check_loss
 from .phases import phases_of
 
+WANTED = "?"  # as init: must be given
 # Options that may differ when a training goes on: they change no weight.
 FREE = ("checkpoint_steps", "keep", "tensorboard", "wandb", "clearml", "device", "workers", "features_on")
 
@@ -22,7 +23,7 @@ class TrainOptions:
     """of the initial weights, the order of the chunks and SpecAugment"""
     init: str = ""
     """folder of a model, imported or trained: its weights are the first ones (fine-tuning), and those of its
-    loss for the speakers that both have"""
+    loss for the speakers that both have; '?' in a conf file: it must be given"""
     model: str = ""
     """folder of a model that is taken as it is, in place of training"""
     epochs: int = 40
@@ -141,6 +142,11 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         check_loss(self.loss, self.batch_size, self.utterances_per_speaker)
+        if self.init == WANTED:
+            if not self.model:
+                said = "this conf goes on from a trained model, and none is named"
+                raise InputError(said, mend="--train.init exp/TAG/model")
+            self.init = ""
         if self.init and self.model:
             said = "init and model are both given: one begins a training, the other stands in its place"
             raise InputError(said, mend="--train.init '' or --train.model ''")
