@@ -52,6 +52,13 @@ def test_a_list_needs_no_brackets(root: Path, words: str) -> None:
     assert list(run.options["augment"]["noise_snr"]) == [1.0, 2.0]
 
 
+def test_a_networks_list_needs_none_either(root: Path) -> None:
+    words = ["--recipe", "tiny", "--models.encoder", "resnet", "--models.network.blocks", "1,2,1,1"]
+    assert resolve(root, parse(words)).options["models"]["network"]["blocks"] == [1, 2, 1, 1]
+    with pytest.raises(InputError, match=r"blocks is \['1x', 2\].*list.int"):
+        resolve(root, parse([*words[:-1], "1x,2"]))
+
+
 def test_a_prepare_script_that_does_not_exist_is_named(root: Path) -> None:
     (root / "egs" / "tiny" / "recipe.sh").write_text("prepare=foldr\n")
     with pytest.raises(InputError, match="no local/foldr.py.*did you mean folder"):

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, NamedTuple
 
+import yaml
+
 from ..formats.errors import InputError
 from .options_frames import (
     CamPlusOptions,
@@ -163,6 +165,7 @@ def filled(registry: Registry[Kind], name: str, given: Mapping[str, Any]) -> dic
     """``given`` with the defaults of the rest; InputError for what ``name`` does not have or cannot be."""
     kind = registry[name]
     known = {field.name: str(field.type) for field in fields(kind.options)}
+    given = {key: _listed(value, known.get(key, "")) for key, value in given.items()}
     for key, value in given.items():
         if key not in known:
             said = ", ".join(known) or "none"
@@ -176,6 +179,11 @@ def filled(registry: Registry[Kind], name: str, given: Mapping[str, Any]) -> dic
         if type(value) is int and value < least:
             raise InputError(f"{registry.kind} {name}: {field.name} is {value}", mend=f"at least {least}")
     return asdict(options)
+
+
+def _listed(value: object, kind: str) -> object:
+    # On the command line a list needs no brackets: --models.network.blocks 3,4,6,3.
+    return yaml.safe_load(f"[{value}]") if isinstance(value, str) and kind.startswith("list[") else value
 
 
 def _fits(value: object, kind: str) -> bool:
