@@ -11,6 +11,8 @@ from typing import Any
 from .atomic import write_text
 from .checkout import located, recorded
 
+FEW = 3  # changes that are named
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -65,17 +67,22 @@ class Unit:
         return None
 
     def differs(self, then: dict[str, Any]) -> str | None:
-        """The first thing that is other now than in ``then``, an earlier ``content``; None if nothing is."""
+        """What is other now than in ``then``, an earlier ``content``; None if nothing is.
+
+        Options go before files, which may be others because of them; of many the first few.
+        """
         now = self.content()
         then = {**then, "inputs": {recorded(path): value for path, value in then.get("inputs", {}).items()}}
         if then.get("version") != now["version"]:
             return f"made by version {then.get('version')} of the stage, now {now['version']}"
-        for kind in ("options", "inputs"):
-            for name in sorted({*then.get(kind, {}), *now[kind]}):
-                before, after = then.get(kind, {}).get(name), now[kind].get(name)
-                if before != after:
-                    return f"{name} changed" if kind == "inputs" else _change(name, before, after)
-        return None
+        found = _changes("", then.get("options", {}), now["options"])
+        if not found:
+            read, reads = then["inputs"], now["inputs"]
+            found = [
+                f"{name} changed" for name in sorted({*read, *reads}) if read.get(name) != reads.get(name)
+            ][:1]
+        more = f" and {len(found) - FEW} more" if len(found) > FEW else ""
+        return "; ".join(found[:FEW]) + more or None
 
     def done(self) -> None:
         """Write the stamp: the last thing after archives and tables."""
@@ -104,14 +111,17 @@ def changed(stamp: Path) -> str | None:
     return None
 
 
-def _change(name: str, before: Any, after: Any) -> str:
-    # Of nested options the first one that differs.
+def _changes(name: str, before: Any, after: Any) -> list[str]:
+    # Nested options one by one.
+    if before == after:
+        return []
     if isinstance(before, dict) and isinstance(after, dict):
-        key = next(key for key in sorted({*before, *after}) if before.get(key) != after.get(key))
-        return _change(f"{name}.{key}", before.get(key), after.get(key))
+        keys = sorted({*before, *after})
+        within = [(f"{name}.{key}" if name else key, before.get(key), after.get(key)) for key in keys]
+        return [one for inner in within for one in _changes(*inner)]
     if isinstance(before, dict) or isinstance(after, dict):
-        return f"{name} changed"
-    return f"{name}: {before} -> {after}"
+        return [f"{name} changed"]
+    return [f"{name}: {before} -> {after}"]
 
 
 def digest(path: Path) -> str:
