@@ -99,7 +99,8 @@ def test_without_pyannote_the_turns_are_there_and_the_way_to_rates_is_said(
     assert "pip install -r requirements/diarize.txt" in text and "not tuned: pyannote" in text
     monkeypatch.undo()
     pytest.importorskip("pyannote.metrics", reason="pip install -r requirements/diarize.txt")
-    assert speakers.units(run)[0].stale() == "threshold: 0.0 -> None"
+    said = speakers.units(run)[0].stale()
+    assert said == "threshold: 0.0 -> None; tuned.pyannote: False -> True"
 
 
 def test_a_set_without_a_truth_gets_its_turns(repo: Path, conversations: Path) -> None:
