@@ -160,6 +160,14 @@ def test_both_tables_of_results_live_in_one_file(tmp_path):
     assert [line for line in lines if line.startswith("| r | t |")][1:] == rows[1:]
 
 
+def test_votes_are_told_from_answers(tmp_path):
+    path, found = tmp_path / "RESULTS.md", {"recipe": "r", "model": {"tag": "t"}, "vote": "speaker"}
+    update_class_results(path, found | {"classification": figures_of(1)})
+    assert "| r | t | test-clean, votes by speaker |" in path.read_text("utf-8")
+    update_class_results(path, found | {"classification": figures_of(1), "vote": "none"})
+    assert "| r | t | test-clean |" in path.read_text("utf-8") and "votes" not in path.read_text("utf-8")
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     if CHROMIUM is None:

@@ -104,8 +104,13 @@ def update_results(path: str | Path, results: Mapping[str, Any]) -> None:
 
 
 def class_rows(results: Mapping[str, Any]) -> list[str]:
-    """Markdown rows under CLASS_HEADER: one a set and classifier of a classification's results.json."""
+    """Markdown rows under CLASS_HEADER: one a set and classifier of a classification's results.json.
+
+    A set whose answers are votes says so.
+    """
     recipe, tag = _names(results)
+    vote = results.get("vote") or "none"
+    how = "" if vote == "none" else f", votes by {vote}"
     out = []
     for name, part in results.get("classification", {}).items():
         for key, one in part.items():
@@ -114,7 +119,7 @@ def class_rows(results: Mapping[str, Any]) -> list[str]:
                 for what in ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
             )
             ends = [str(one["utterances"]), _cell(one.get("speakers") or "")]
-            out.append("| " + " | ".join([*map(_cell, (recipe, tag, name, key)), *rates, *ends]) + " |")
+            out.append("| " + " | ".join([*map(_cell, (recipe, tag, name + how, key)), *rates, *ends]) + " |")
     return out
 
 

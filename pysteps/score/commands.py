@@ -194,7 +194,8 @@ def _of_classes(options: argparse.Namespace) -> bool:
     if options.row and not options.json:
         from ..report.rows import class_lines
 
-        print("\n".join(class_lines({"recipe": "", "model": "", "classification": found["sets"]})))
+        said = {"recipe": "", "model": "", "classification": found["sets"], "vote": found["vote"]}
+        print("\n".join(class_lines(said)))
     else:
         _print(found, options.json, classes_side_by_side)
     return True
