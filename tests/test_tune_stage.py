@@ -17,6 +17,7 @@ import yaml
 pytest.importorskip("optuna")
 
 from tests.pipeline import REPO, TINY, environment, run_sh, small_corpus
+from tests.slurm import slurm_node
 
 SPACE = {
     "seed": 1,
@@ -106,6 +107,22 @@ def test_two_workers_of_the_launcher(prepared: Path) -> None:
     assert [row["number"] for row in rows(work)] == [0, 1, 2, 3]
     logs = list(work.glob("exp/*/log/tune.*.log"))
     assert sum("finished:" in path.read_text() or "ended after" in path.read_text() for path in logs) == 2
+
+
+@pytest.mark.long
+def test_two_jobs_of_slurm(
+    prepared: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--cmd slurm: the trials of one study, by the tasks of an array."""
+    work = prepared / "work"
+    with slurm_node(tmp_path_factory.mktemp("slurm")) as slurm:
+        for name, value in slurm.items():
+            monkeypatch.setenv(name, value)
+        run_sh(*tune(prepared, work, 4, "--nj", "2", "--cmd", "slurm", "--force"))
+    assert [row["number"] for row in rows(work)] == [0, 1, 2, 3]
+    logs = [path.read_text() for path in work.glob("exp/*/log/tune.*.log")]
+    assert len(logs) == 2 and all(re.search(r"^# Running on .*Slurm job \d+_\d", log, re.M) for log in logs)
+    assert sum(len(re.findall(r"finished:|ended after", log)) for log in logs) == 4
 
 
 def test_without_egs_it_says_so(tmp_path: Path) -> None:
