@@ -1,8 +1,10 @@
 """Steps of ECAPA-512 (batch 64 x 200 frames, AAM over 5,994 speakers, SGD) in fp32, in bf16, and in bf16
 translated by torch.compile.
 
-Run from the repository, alone on the machine: OMP_NUM_THREADS=2 python tests/bench/precision.py. All in one
-run, taking turns; the median of five steps each, behind two that count not. Translating takes minutes.
+Run from the repository, alone on the machine: OMP_NUM_THREADS=2 python tests/bench/precision.py [--eager].
+All in one run, taking turns; the median of five steps each, behind two that count not. Translating takes
+minutes; --eager leaves it out. Before the turns fp32 without what training does about memory
+(world.keep_memory), which is torch as it comes.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pysteps.train.losses import build_head  # noqa: E402
 from pysteps.train.options import TrainOptions  # noqa: E402
 from pysteps.train.world import keep_memory  # noqa: E402
 
+AS_IT_COMES = "fp32 of torch as it comes"
 BATCH, FRAMES, SPEAKERS = 64, 200, 5994
 
 
@@ -53,22 +56,23 @@ class Step:
 
 def main() -> None:
     """Print seconds a step and how many times as many steps as fp32 makes."""
+    steps = {"fp32": Step(torch.float32, False), "bf16": Step(torch.bfloat16, False)}
+    if "--eager" not in sys.argv:
+        steps["bf16, compiled"] = Step(torch.bfloat16, True)
+    seconds: dict[str, list[float]] = {AS_IT_COMES: [steps["fp32"]() for _ in range(7)][2:]}
     keep_memory()
-    steps = {
-        "fp32": Step(torch.float32, False),
-        "bf16": Step(torch.bfloat16, False),
-        "bf16, compiled": Step(torch.bfloat16, True),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    seconds |= {name: [] for name in steps}
     for turn in range(7):
         for name, step in steps.items():
             took = step()
             print(f"turn {turn}, {name}: {took:.2f} s", file=sys.stderr, flush=True)
             seconds[name] += [took] if turn > 1 else []
     plain = statistics.median(seconds["fp32"])
+    bare = statistics.median(seconds[AS_IT_COMES])
     for name, found in seconds.items():
         middle = statistics.median(found)
-        print(f"{name}: {middle:.3f} s a step, {plain / middle:.2f} times the steps of fp32", flush=True)
+        times = f"{plain / middle:.2f} times the steps of fp32, {bare / middle:.2f} of {AS_IT_COMES}"
+        print(f"{name}: {middle:.3f} s a step, {times}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 Run from the repository: OMP_NUM_THREADS=2 python tests/bench/zoo.py [--batch 64] [--bf16] [NAME ...].
 Forward and backward of a batch x 200 frames, in 32 bits or with products in bf16. Steps of the two
-alternate, and the median of the pairs' ratios is given. Seconds are those of the processor over all threads, so another job on the machine counts little.
-Left out are networks of which a step takes longer than --most seconds, and SSL front ends without
-transformers.
+alternate, and the median of the pairs' ratios is given. Seconds are those of the processor over all threads,
+so another job on the machine counts little. Left out are networks of which a step takes longer than --most
+seconds, and SSL front ends without transformers.
 """
 
 from __future__ import annotations
