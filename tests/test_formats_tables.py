@@ -206,6 +206,7 @@ def test_of_nested_options_the_one_that_changed_is_named(tmp_path: Path) -> None
     assert unit_of(tmp_path, contract={"vad": {"mode": 1, "smooth": 5}}).stale() == "egs changed"
     other = unit_of(tmp_path, contract={"vad": {"mode": 1}}, egs={"factor": 2})
     assert other.stale() == "contract.vad.smooth: 5 -> None; egs.factor: 1 -> 2"
+    assert other.differs({"version": 1, "options": "none", "inputs": {}}) == "its stamp is damaged"
     other = unit_of(tmp_path, a=1, b=2, contract={"vad": {"mode": 3, "smooth": 4}}, egs={"factor": 1})
     assert other.stale() == "a: None -> 1; b: None -> 2; contract.vad.mode: 1 -> 3 and 1 more"
 

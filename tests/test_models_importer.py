@@ -6,6 +6,7 @@ SpeechBrain (1.1.2) and ReDimNet (c994fce), and the x-vector that each gave with
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -155,6 +156,14 @@ def test_a_file_that_is_no_tensors_is_refused_unread(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"it holds objects of (posix|nt).mkdir.*torch.save"):
             import_weights(saved(tmp_path / "evil.pt", content), "3dspeaker", tmp_path / "ours")
     assert not (tmp_path / "ran").exists()
+    for content, whose in (
+        ({"args": argparse.Namespace(lr=1), "state_dict": {}}, "argparse.Namespace"),
+        (torch.nn.Linear(2, 2), "torch.nn.modules.linear.Linear"),
+    ):
+        with pytest.raises(InputError, match=f"it holds objects of {whose} "):
+            import_weights(saved(tmp_path / "whole.pt", content), "3dspeaker", tmp_path / "ours")
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        import_weights(tmp_path, "3dspeaker", tmp_path / "ours")
     (tmp_path / "text.pt").write_text("no weights")
     with pytest.raises(InputError, match="text.pt: not a state dictionary of tensors: torch finds none"):
         import_weights(tmp_path / "text.pt", "3dspeaker", tmp_path / "ours")

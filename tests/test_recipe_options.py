@@ -55,8 +55,11 @@ def test_a_list_needs_no_brackets(root: Path, words: str) -> None:
 def test_a_networks_list_needs_none_either(root: Path) -> None:
     words = ["--recipe", "tiny", "--models.encoder", "resnet", "--models.network.blocks", "1,2,1,1"]
     assert resolve(root, parse(words)).options["models"]["network"]["blocks"] == [1, 2, 1, 1]
-    with pytest.raises(InputError, match=r"blocks is \['1x', 2\].*list.int"):
-        resolve(root, parse([*words[:-1], "1x,2"]))
+    for given, shown in (("1x,2", r"\['1x', 2\]"), ("3,4]", "'3,4]'"), ("true", r"\[True\]")):
+        with pytest.raises(InputError, match=f"blocks is {shown}.*list.int"):
+            resolve(root, parse([*words[:-1], given]))
+    with pytest.raises(InputError, match=r"blocks is \[3\]"):  # one number is a list of one
+        resolve(root, parse([*words[:-1], "3"]))
 
 
 def test_a_prepare_script_that_does_not_exist_is_named(root: Path) -> None:

@@ -265,7 +265,7 @@ def test_a_resumed_epoch_has_the_batches_that_it_would_have_had(tmp_path: Path) 
             assert np.array_equal(ours, theirs) and np.array_equal(names, others)
 
 
-@pytest.mark.parametrize("features_on", ["auto", "cpu", "device"])
+@pytest.mark.parametrize("features_on", ["cpu", "device"])
 def test_features_made_on_the_device_that_trains_are_the_same(tmp_path: Path, features_on: str) -> None:
     folder, options = egs(tmp_path, 1.1, archives=2), TrainOptions(batch_size=3, time_masks=1, time_width=9)
     source, device = AudioEgs(folder, live("noise", "speed1.1", speed_speakers="same")), torch.device("cpu")
@@ -278,12 +278,21 @@ def test_features_made_on_the_device_that_trains_are_the_same(tmp_path: Path, fe
         assert np.array_equal(ours.labels, theirs.labels) and np.array_equal(ours.rows, theirs.rows)
 
 
-def test_a_gpu_makes_the_features_unless_processes_do(tmp_path: Path) -> None:
-    # "meta" stands for a GPU: it is no CPU, and nothing is computed on it.
-    source, gpu = AudioEgs(egs(tmp_path)), torch.device("meta")
-    assert heard_on(source, TrainOptions(), gpu).device == gpu
-    assert heard_on(source, TrainOptions(workers=2), gpu) is source
-    assert heard_on(source, TrainOptions(features_on="cpu"), gpu) is source
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_features_made_on_a_gpu_are_nearly_the_same(tmp_path: Path) -> None:
+    folder, options = egs(tmp_path, 1.1, archives=2), TrainOptions(batch_size=3, features_on="device")
+    source = AudioEgs(folder, live("noise", "speed1.1", speed_speakers="same"))
+    own = heard_on(source, options, torch.device("cuda"))
+    for ours, theirs in zip(
+        *(batches(one, one.plan().archives, 3, options) for one in (own, source)), strict=True
+    ):
+        assert ours.features.is_cuda
+        assert np.abs(ours.features.cpu().numpy() - theirs.features).max() < 1e-2
+
+
+def test_features_on_says_what_cannot_be(repo: Path) -> None:
+    with pytest.raises(InputError, match="these egs are of features.*features_on cpu"):
+        resolve(repo, parse(["--recipe", "mini", "--train.features_on", "device"]))
     with pytest.raises(InputError, match="features_on device.*train.workers 0"):
         TrainOptions(features_on="device", workers=2)
 

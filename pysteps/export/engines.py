@@ -63,10 +63,7 @@ def torch_engine(
     description = read_description(folder)
     heard = Heard.of(description["features"], folder / "model.json")
     model = load_model(folder)
-    try:
-        network = ready(model, device, precision)
-    except (RuntimeError, AssertionError) as error:  # a build without CUDA, a name that is none
-        raise InputError(f"no device {device!r}: {str(error).splitlines()[0]}", mend="device='cpu'") from None
+    network = ready(model, device, precision)
     fbank, options = Fbank(heard.features.acoustic()), heard.features
 
     def do(samples: Samples, where: object) -> Vector:

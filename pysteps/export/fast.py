@@ -16,6 +16,7 @@ from ..models.ecapa import SqueezeExcitation
 from ..models.layers import FrameConv
 from ..models.model import SpeakerModel
 from ..models.pooling import VARIANCE_FLOOR, AttentiveStatisticsPooling
+from ..models.ssl import SslEncoder
 
 PRECISIONS = ("fp32", "bf16")
 _LEAST = 1 << 14  # weights of a layer that is worth laying out
@@ -106,7 +107,8 @@ class Packed(nn.Module):
 class Halved(nn.Module):
     """A network with its products in bf16: x-vectors of a cosine near 0.9999 to those in 32 bits, float32.
 
-    About half the time where the processor multiplies in bf16, and more than the whole where it does not.
+    Sums over time are products here, so they are in bf16 too. About half the time where the processor
+    multiplies in bf16, and more than the whole where it does not.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -121,10 +123,19 @@ class Halved(nn.Module):
 
 
 def ready(model: SpeakerModel, device: str = "cpu", precision: str = "fp32") -> nn.Module:
-    """``faster`` on ``device``, in ``precision`` (one of PRECISIONS), laid out for a CPU in 32 bits."""
+    """``faster`` on ``device``, in ``precision`` (one of PRECISIONS); InputError for what cannot be."""
     if precision not in PRECISIONS:
         raise InputError(f"no precision {precision!r}", mend=f"one of {', '.join(PRECISIONS)}")
-    found = faster(model).to(device)
+    try:
+        found = faster(model).to(device)
+    except (RuntimeError, AssertionError) as error:  # a build without CUDA, a name that is none
+        raise InputError(f"no device {device!r}: {str(error).splitlines()[0]}", mend="device='cpu'") from None
+    if (
+        precision == "bf16"
+        and device != "cpu"
+        and not torch.cuda.is_bf16_supported(including_emulation=False)
+    ):
+        raise InputError(f"device {device!r} does not multiply in bf16", mend="precision='fp32'")
     if precision == "bf16":
         for layer in found.modules():
             if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear)):
@@ -137,13 +148,17 @@ def ready(model: SpeakerModel, device: str = "cpu", precision: str = "fp32") -> 
 def packed(model: SpeakerModel) -> SpeakerModel:
     """``model`` itself with the weights of its one-tap layers laid out for a CPU; it cannot be exported then.
 
-    Where torch lacks oneDNN or its inner functions have changed, the model is left as it is.
+    Where torch lacks oneDNN, or oneDNN the weights' precision on this processor, or torch's inner functions
+    have changed, the model is left as it is. So are SSL front ends: their code reads the weights of others.
     """
+    kinds = {layer.weight.dtype for layer in model.modules() if isinstance(layer, (nn.Conv1d, nn.Linear))}
     try:
-        Packed(torch.ones(2, 2), None, False)(torch.ones(1, 2))
+        for kind in kinds:
+            Packed(torch.ones(2, 2, dtype=kind), None, False)(torch.ones(1, 2))
     except (AttributeError, RuntimeError):
         return model
-    for parent in list(model.modules()):
+    foreign = {part for one in model.modules() if isinstance(one, SslEncoder) for part in one.front.modules()}
+    for parent in [part for part in model.modules() if part not in foreign]:
         names = list(parent.named_children())
         for place, (name, child) in enumerate(names):
             if not (isinstance(child, (FrameConv, nn.Linear)) and _one_tap(child)):

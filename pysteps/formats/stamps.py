@@ -75,7 +75,10 @@ class Unit:
         then = {**then, "inputs": {recorded(path): value for path, value in then.get("inputs", {}).items()}}
         if then.get("version") != now["version"]:
             return f"made by version {then.get('version')} of the stage, now {now['version']}"
-        found = _changes("", then.get("options", {}), now["options"])
+        before = then.get("options", {})
+        if not isinstance(before, dict):
+            return "its stamp is damaged"
+        found = _changes("", before, now["options"])
         if not found:
             read, reads = then["inputs"], now["inputs"]
             found = [

@@ -165,7 +165,7 @@ def filled(registry: Registry[Kind], name: str, given: Mapping[str, Any]) -> dic
     """``given`` with the defaults of the rest; InputError for what ``name`` does not have or cannot be."""
     kind = registry[name]
     known = {field.name: str(field.type) for field in fields(kind.options)}
-    given = {key: _listed(value, known.get(key, "")) for key, value in given.items()}
+    given = {key: _several(value, known.get(key, "")) for key, value in given.items()}
     for key, value in given.items():
         if key not in known:
             said = ", ".join(known) or "none"
@@ -181,9 +181,16 @@ def filled(registry: Registry[Kind], name: str, given: Mapping[str, Any]) -> dic
     return asdict(options)
 
 
-def _listed(value: object, kind: str) -> object:
-    # On the command line a list needs no brackets: --models.network.blocks 3,4,6,3.
-    return yaml.safe_load(f"[{value}]") if isinstance(value, str) and kind.startswith("list[") else value
+def _several(value: object, kind: str) -> object:
+    # On the command line a list needs no brackets: --models.network.blocks 3,4,6,3, or 3 alone.
+    if not kind.startswith("list[") or not isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, str) and not value.startswith(("[", "(")):
+        try:
+            return yaml.safe_load(f"[{value}]")
+        except yaml.YAMLError:
+            return value
+    return value if isinstance(value, str) else [value]
 
 
 def _fits(value: object, kind: str) -> bool:

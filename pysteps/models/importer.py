@@ -62,8 +62,10 @@ def read_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError("no such file", where=path) from None
+    except (OSError, MemoryError) as error:
+        raise InputError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=path) from None
     except Exception as error:  # pickle, zip and torch have their own for what is not a file of tensors
-        objects = re.search(r"(?:GLOBAL|global:?) (\w[\w.]*)", str(error))
+        objects = re.search(r"GLOBAL (\w[\w.]*)", str(error)) or re.search(r"global:? (\w[\w.]*)", str(error))
         said = f"it holds objects of {objects[1]}" if objects else "torch finds none in this file"
         mend = "in the toolkit that it is from: torch.save(model.state_dict(), FILE)" if objects else None
         raise InputError(f"not a state dictionary of tensors: {said}", where=path, mend=mend) from None

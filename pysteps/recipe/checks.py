@@ -17,7 +17,7 @@ from ..formats.errors import InputError
 from ..formats.run import Run
 from ..prepare.corpus import inside
 from ..train.line import judges_alone
-from ..train.options import TrainOptions
+from ..train.options import TrainOptions, check_init
 from ..train.phases import phases_of
 from .options import nearest
 
@@ -59,6 +59,7 @@ def check_prepare(root: Path, name: str, where: Path) -> None:
 
 def check_start(train: TrainOptions) -> None:
     """InputError unless the model that training begins with, or that stands in its place, is there."""
+    check_init(train)
     for name, folder in (("init", train.init), ("model", train.model)):
         if folder and not (Path(folder) / "model.safetensors").is_file():
             raise InputError(
@@ -85,6 +86,12 @@ def check_together(options: dict[str, dict[str, Any]]) -> None:
             mend="--egs.kind audio, or --augment.when copies",
         )
     train = TrainOptions(**options["train"])
+    if train.features_on == "device" and options["egs"]["kind"] != "audio":
+        raise InputError(
+            "these egs are of features, nothing is left to do for the device",
+            where="train.features_on device, egs.kind features",
+            mend="--egs.kind audio, or --train.features_on cpu",
+        )
     check_start(train)
     wanted = [number for number, phase in enumerate(phases_of(train), 1) if phase.chunks == "long"]
     if wanted and not train.model and not options["egs"]["long_seconds"]:

@@ -39,7 +39,8 @@ class EgsSource(Protocol):
     def archive(
         self, info: ArchiveInfo, epoch: int = 0, rows: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Features float32 [rows, frames, feature], mean-normalised, and labels int64 [rows].
+        """Features float32 [rows, frames, feature] (an array, or a tensor on the device that made them),
+        mean-normalised, and labels int64 [rows].
 
         Of these ``rows``, in their order; None: of all. Where training augments they are those of this
         ``epoch``, whoever asks, whenever, and for whichever rows.
@@ -62,10 +63,7 @@ def on_scratch(source: EgsFolder, scratch: Path | None) -> Iterator[EgsFolder]:
 
 def heard_on(source: Any, options: TrainOptions, device: torch.device) -> Any:
     """``source``, or where its audio becomes features on the ``device`` that trains, one that does that."""
-    there = options.features_on == "device"
-    if options.features_on == "auto":
-        there = device.type != "cpu" and not options.workers
-    return source.on(device) if there and hasattr(source, "on") else source
+    return source.on(device) if options.features_on == "device" and hasattr(source, "on") else source
 
 
 @dataclass(frozen=True)

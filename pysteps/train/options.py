@@ -130,9 +130,8 @@ class TrainOptions:
     """auto (a GPU if there is one), cpu or cuda"""
     workers: int = 0
     """processes (of each GPU's) that read and augment chunks; 0: a thread, enough for egs of features"""
-    features_on: str = "auto"
-    """where egs of audio are augmented and become features: device (the one that trains), cpu, or auto: a
-    GPU that trains where workers is 0"""
+    features_on: str = "cpu"
+    """where egs of audio are augmented and become features: cpu, or device, the one that trains"""
     tensorboard: bool = False
     """also write the curves as TensorBoard events"""
     wandb: bool = False
@@ -142,10 +141,7 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         check_loss(self.loss, self.batch_size, self.utterances_per_speaker)
-        if self.init == WANTED:
-            if not self.model:
-                said = "this conf goes on from a trained model, and none is named"
-                raise InputError(said, mend="--train.init exp/TAG/model")
+        if self.init == WANTED and self.model:
             self.init = ""
         if self.init and self.model:
             said = "init and model are both given: one begins a training, the other stands in its place"
@@ -154,8 +150,8 @@ class TrainOptions:
             raise InputError(f"margin is {self.margin:g}", mend="--train.margin is 0 to below 2")
         if self.workers < 0:
             raise InputError(f"workers is {self.workers}", mend="--train.workers is 0 (a thread) or more")
-        if self.features_on not in ("auto", "cpu", "device"):
-            raise InputError(f"unknown features_on {self.features_on!r}; known: auto, cpu, device")
+        if self.features_on not in ("cpu", "device"):
+            raise InputError(f"unknown features_on {self.features_on!r}; known: cpu, device")
         if self.features_on == "device" and self.workers:
             said = "features_on device: what workers are for is done by the device that trains"
             raise InputError(said, mend="--train.workers 0, or --train.features_on cpu")
@@ -165,6 +161,13 @@ class TrainOptions:
         if self.class_weights not in ("none", "balanced"):
             raise InputError(f"unknown class_weights {self.class_weights!r}; known: none, balanced")
         phases_of(self)
+
+
+def check_init(options: TrainOptions) -> None:
+    """InputError if a conf asks for a model to begin with and none is named."""
+    if options.init == WANTED:
+        said = "this conf goes on from a trained model, and none is named"
+        raise InputError(said, mend="--train.init exp/TAG/model")
 
 
 def deciding(options: Mapping[str, Any]) -> dict[str, Any]:

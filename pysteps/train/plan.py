@@ -17,7 +17,7 @@ from .arithmetic import OPTIMISERS
 from .balance import refuse_unbalanced
 from .data import EgsSource, steps_per_epoch
 from .line import check_loss, judges_alone
-from .options import TrainOptions, deciding
+from .options import TrainOptions, check_init, deciding
 from .phases import check_phase, needs_judging, phases_of
 from .weights import class_weights
 
@@ -113,6 +113,7 @@ def check(options: TrainOptions) -> None:
 
 
 def _check(options: TrainOptions) -> None:
+    check_init(options)
     positive = ("epochs", "batch_size", "average", "checkpoint_steps", "keep", "threads", "lr", "scale")
     for key in (*positive, "accumulate", "epoch_parts"):
         if getattr(options, key) <= 0:

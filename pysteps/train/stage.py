@@ -23,7 +23,7 @@ from ..formats.stamps import Unit
 from ..formats.tables import read_table
 from ..models.options import weights_from
 from .develop import LabelledSet
-from .options import TrainOptions, deciding
+from .options import WANTED, TrainOptions, deciding
 
 NAME = "train"
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
@@ -37,7 +37,7 @@ def units(run: Run) -> list[Unit]:
     dev = run.of("features", run.dev_set)
     model = run.options[NAME]["model"]
     given: list[Path] = []
-    if folder := model or run.options[NAME]["init"]:
+    if (folder := model or run.options[NAME]["init"]) and folder != WANTED:
         given = [Path(folder) / name for name in (WEIGHTS, DESCRIPTION)]
         given += [path for name in LOSS if (path := Path(folder) / name).is_file()]
     given += [] if model else weights_from(run.options["models"])
