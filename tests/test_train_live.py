@@ -140,6 +140,9 @@ def test_pitch_is_searched_in_samples_without_dither(tmp_path: Path, monkeypatch
     content["features"] |= {"dither": 1000.0, "pitch": True, "cmvn": "none"}
     (folder / "contract.json").write_text(json.dumps(content))
 
+    plan = json.loads((folder / "egs.json").read_text())
+    (folder / "egs.json").write_text(json.dumps(plan | {"feature_dim": 82}))
+
     def searched(features: np.ndarray, samples: np.ndarray, options: object) -> np.ndarray:
         heard = np.resize(samples, (len(features), 2))
         return np.concatenate((features, heard), axis=1, dtype=np.float32)
