@@ -22,6 +22,7 @@ from pysteps.formats.stamps import Unit
 from pysteps.recipe.options import parse
 from pysteps.recipe.resolve import resolve
 from pysteps.train import stage as train
+from pysteps.train.owner import take_up
 from tests.pipeline import REPO
 
 
@@ -121,7 +122,7 @@ def test_a_training_that_outlived_its_driver_writes_nothing_into_the_next_one(
         if begun == "by --force":
             train.reset(run, unit)
         elif begun:  # another process, which has asked nothing
-            anew = threading.Thread(target=train._keep_or_clear, args=(run, replace(unit, version=2)))
+            anew = threading.Thread(target=take_up, args=(replace(unit, version=2),))
             anew.start()
             anew.join()
         write_text(checkpoint, "old")

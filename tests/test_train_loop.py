@@ -10,21 +10,18 @@ from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.context import ForkProcess
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from pysteps.egs.reader import ArchiveInfo, EgsPlan
 from pysteps.formats.errors import InputError
-from pysteps.formats.stamps import Unit
 from pysteps.models.model import load_model, read_description
 from pysteps.models.options import ModelOptions
 from pysteps.train.loop import run_training
 from pysteps.train.meter import MEASURED
 from pysteps.train.options import TrainOptions
-from pysteps.train.stage import LOSS, _keep_or_clear
+from pysteps.train.stage import LOSS
 from pysteps.train.start import stand_in
 
 SPEAKERS, BINS = 6, 5
@@ -327,16 +324,3 @@ def test_a_model_that_stands_in_has_its_own_loss_beside_it_or_none(undisturbed: 
         (alone / name).unlink()
     stand_in(alone, model, CONTRACT, out)
     assert sorted(path.name for path in out.iterdir()) == ["model.json", "model.safetensors"]
-
-
-def test_why_a_training_begins_anew_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run: Any = SimpleNamespace(exp=tmp_path)
-    unit = Unit("a", "train", tmp_path, 1, {"lr": 0.1, "models": {"network": {"channels": 8}}})
-    _keep_or_clear(run, unit)
-    checkpoint = tmp_path / "checkpoints" / "step-000000001.pt"
-    checkpoint.write_bytes(b"x")
-    _keep_or_clear(run, unit)
-    assert checkpoint.exists() and not capsys.readouterr().err
-    _keep_or_clear(run, replace(unit, options={**unit.options, "models": {"network": {"channels": 9}}}))
-    assert "another training: models.network.channels: 8 -> 9" in capsys.readouterr().err
-    assert not checkpoint.exists()

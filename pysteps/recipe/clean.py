@@ -20,6 +20,7 @@ from ..formats.errors import InputError
 from ..formats.records import read_json
 from ..formats.run import Run
 from ..formats.stamps import Unit, digest
+from ..train.owner import PLACES
 from .space import size_text, used
 
 # What is removed, by stage: patterns below a unit's folder.
@@ -28,7 +29,7 @@ BULK = {
     "augment": ("audio.*.ark",),
     "features": ("feats.*.ark", "cmvn.*.ark"),
     "egs": ("train.*", "valid.*", "long.*", "plan"),
-    "train": ("checkpoints",),
+    "train": PLACES,
 }
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..formats.run import Run
+from ..train.owner import PLACES
 
 MARGIN = 1.02  # logs, temporary files, what the formulas do not know
 SPARE = 1 << 20
@@ -19,7 +20,7 @@ def places(run: Run, stage: str) -> list[Path]:
     fixed = {
         "egs": [run.egs],
         "train": [
-            exp / part for part in ("checkpoints", "model", "curves.jsonl", "tensorboard", "wandb", "clearml")
+            exp / part for part in (*PLACES, "model", "curves.jsonl", "tensorboard", "wandb", "clearml")
         ],
         "extract": [exp / "xvectors"],
         "backend": [exp / "backend"],

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,19 +14,18 @@ import numpy as np
 
 from ..egs import live
 from ..formats import scratch
-from ..formats.atomic import asking, write_text
-from ..formats.errors import InputError
+from ..formats.atomic import asking
 from ..formats.run import Run
 from ..formats.stamps import Unit
 from ..formats.tables import read_table
 from ..models.options import weights_from
+from . import owner
 from .develop import LabelledSet
 from .options import WANTED, TrainOptions, deciding
 
 NAME = "train"
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 LOSS = ("head.safetensors", "speakers")  # beside a model that was trained here
-BEGUN = "begun.json"  # beside the checkpoints: what decided the training that they are of
 VERSION = 1
 
 
@@ -72,7 +69,7 @@ def units(run: Run) -> list[Unit]:
 
 def reset(run: Run, unit: Unit) -> None:
     """Forget checkpoints: --force trains from the beginning."""
-    shutil.rmtree(run.exp / "checkpoints", ignore_errors=True)
+    owner.give_up(unit)
 
 
 class DevelopmentSet:
@@ -102,9 +99,7 @@ class DevelopmentSet:
         return self.enrol, self.test, self.target
 
 
-def do(
-    run: Run, unit: Unit, after_epoch: Callable[[list[dict[str, Any]]], None] | None = None
-) -> None:
+def do(run: Run, unit: Unit, after_epoch: Callable[[list[dict[str, Any]]], None] | None = None) -> None:
     """Train, or go on where an interrupted training of the same options stopped; ``after_epoch``: see
     loop.run_training."""
     from ..egs.source import open_egs
@@ -126,8 +121,8 @@ def do(
 
         def before() -> None:
             if int(os.environ.get("RANK", "0")) == 0:
-                _keep_or_clear(run, unit)
-            writing.enter_context(asking(partial(_refuse_begun_anew, run, unit.key())))
+                owner.take_up(unit)
+            writing.enter_context(asking(partial(owner.refuse_another, unit, unit.key())))
 
         run_training(
             options,
@@ -141,15 +136,6 @@ def do(
         )
 
 
-def _refuse_begun_anew(run: Run, key: str) -> None:
-    # A training whose driver was killed may outlive it in a queue: no checkpoint and no model of it must get
-    # among those of the training that took its place.
-    path = run.exp / "checkpoints" / "key"
-    if not path.is_file() or path.read_text("utf-8").strip() != key:
-        said = "training has begun anew meanwhile: this job is left over from an earlier run"
-        raise InputError(said, where=path.parent, mend="nothing to mend: the newer one goes on")
-
-
 def _take(run: Run) -> None:
     # Features of the development set stand for all: they are there without egs too.
     from ..features.contract import read
@@ -160,22 +146,3 @@ def _take(run: Run) -> None:
         folder, contract = Path(run.options[NAME]["model"]), read(run.of("features", run.dev_set))
         stand_in(folder, ModelOptions(**run.options["models"]), contract, run.exp / "model")
         print(f"train: the model of {folder}, as it is", file=sys.stderr)
-
-
-def _keep_or_clear(run: Run, unit: Unit) -> None:
-    # Checkpoints of other options, egs or code versions are no beginning for this training.
-    folder, key = run.exp / "checkpoints", unit.key()
-    path = folder / "key"
-    if path.is_file() and path.read_text("utf-8").strip() == key:
-        return
-    if path.is_file():
-        try:
-            why = unit.differs(json.loads((folder / BEGUN).read_text("utf-8")))
-        except (OSError, ValueError):
-            why = None
-        said = why or "options or egs changed since"
-        print(f"train: beginning anew, these checkpoints are of another training: {said}", file=sys.stderr)
-    path.unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    write_text(folder / BEGUN, json.dumps(unit.content(), sort_keys=True, indent=1) + "\n")
-    write_text(path, key + "\n")
