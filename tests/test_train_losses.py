@@ -17,7 +17,8 @@ from pysteps.train.options import TrainOptions
 
 EVERY = [
     "aam", "aam subcentres=2 top=2", "am", "aproto", "asoftmax", "contrastive", "contrastive distance=cosine",
-    "ge2e", "ge2e method=contrast", "proto", "softmax", "softmax + center", "softmax + ring",
+    "ge2e", "ge2e method=contrast", "proto", "proto scale=0.1",
+    "softmax", "softmax + center", "softmax + ring",
     "sphereface2 type=A", "sphereface2 type=C", "triplet", "triplet distance=l2",
     "triplet mining=hard", "triplet mining=hard distance=l2", "triplet mining=random",
     "aam + 0.5 triplet + 0.003 center + 0.01 ring",
@@ -213,12 +214,21 @@ def test_contrastive() -> None:
         assert found[place] == pytest.approx(gap(angle, own, "l2") ** 2 / 2 + sum(apart) / 2, rel=1e-5)
 
 
+def test_contrastive_of_cosines() -> None:
+    found = losses("contrastive distance=cosine margin=0.9", PLACES, LABELS)
+    for place, own, others in ((0, 0.6, (1.0, 2.0)), (2, 1.0, (1.0, 0.4))):  # angles between them
+        apart = [max(0, 0.9 - (1 - math.cos(angle))) ** 2 / 2 for angle in others]
+        assert found[place] == pytest.approx((1 - math.cos(own)) ** 2 / 2 + sum(apart) / 2, rel=1e-5)
+
+
 def test_prototypical() -> None:
     # Three chunks each: a query and the mean of the other two, on a line.
     line = torch.tensor([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [4.0, 0.0], [8.0, 0.0]])
     found = losses("proto", line, [0, 0, 0, 1, 1, 1], each=3)
     assert found[0] == pytest.approx(softplus(-(6.0**2) + 1.5**2))  # others at 1.5, (4 + 8) / 2
     assert found[4] == pytest.approx(softplus(-(3.0**2) + 1.5**2), rel=1e-4)  # others at 5.5, (0 + 2) / 2
+    scaled = losses("proto scale=0.1", line, [0, 0, 0, 1, 1, 1], each=3)
+    assert scaled[0] == pytest.approx(softplus(0.1 * (-(6.0**2) + 1.5**2)), rel=1e-5)
 
 
 def test_angular_prototypical() -> None:

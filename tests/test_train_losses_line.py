@@ -37,6 +37,7 @@ def test_a_line_is_terms_with_weights_and_words() -> None:
         ("aam top=many", "aam: top=many is no int"),
         ("aam top=2 top=3", "aam: top is given twice"),
         ("aam subcentres=0", "aam: subcentres=0: at least 1"),
+        ("proto scale=0", "proto: scale=0: at least 1e-06"),
         ("aam penalty=nan", "aam: penalty=nan: at least 0"),
         ("-1 aam", "the weight -1 is not above 0"),
         ("triplet mining=easy", "triplet: unknown mining=easy: known are random, hard, semihard"),

@@ -121,6 +121,20 @@ class ContrastiveWords:
 
 
 @dataclass(frozen=True)
+class ProtoWords:
+    """scale: what the squared distances are multiplied with (metric scaling: Oreshkin et al., NeurIPS 2018).
+
+    Batch norm gives an x-vector of D numbers a length near sqrt(D), so squared distances near 2 D: at 1 the
+    cross-entropy of an untrained network is in the hundreds, and few of its pairs have any slope.
+    """
+
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _least(self, scale=1e-6)
+
+
+@dataclass(frozen=True)
 class Ge2eWords:
     """method: softmax or contrast."""
 
@@ -151,7 +165,7 @@ LOSSES: Registry[Kind] = Registry(
         "center": Kind(CenterWords, "compact:CenterLoss", beside=True),
         "contrastive": Kind(ContrastiveWords, "metric:ContrastiveHead", pairs=True),
         "ge2e": Kind(Ge2eWords, "metric:Ge2eHead", pairs=True),
-        "proto": Kind(NoWords, "metric:PrototypicalHead", pairs=True),
+        "proto": Kind(ProtoWords, "metric:PrototypicalHead", pairs=True),
         "ring": Kind(RingWords, "compact:RingLoss", beside=True),
         "softmax": Kind(NoWords, "margins:SoftmaxHead"),
         "sphereface2": Kind(SphereFace2Words, "margins:SphereFace2Head"),

@@ -122,7 +122,7 @@ class ContrastiveHead(PairHead):
 
 class PrototypicalHead(PairHead):
     """Cross-entropy over minus the squared distances to the batch's prototypes (Snell et al., NIPS 2017,
-    eq. 2), of x-vectors as they are.
+    eq. 2), times the words' scale, of x-vectors as they are.
 
     For speakers one chunk is the query and the mean of the others the prototype (Chung et al., Interspeech
     2020, section 2.2). Each chunk is the query once, all speakers' first ones together, then the second ones.
@@ -130,7 +130,8 @@ class PrototypicalHead(PairHead):
 
     def scores(self, queries: Tensor, prototypes: Tensor) -> Tensor:
         """[chunks, speakers, xvector] twice, a turn a row -> [chunks, speakers, speakers]."""
-        return -(queries.unsqueeze(2) - prototypes.unsqueeze(1)).square().sum(dim=3)
+        squared = (queries.unsqueeze(2) - prototypes.unsqueeze(1)).square().sum(dim=3)
+        return -self.words.scale * squared
 
     def forward(self, xvectors: Tensor, labels: Tensor, margin: float = 0.0) -> tuple[Tensor, Tensor]:
         """Logits: what stands in the cross-entropy. ``margin`` is of no use here."""

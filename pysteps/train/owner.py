@@ -1,8 +1,8 @@
 """Whose checkpoints these are: of a training with these options, egs and features, or of another one.
 
 ``checkpoints/`` has the key of the training that writes there. Where another begins, they are set aside as
-``checkpoints.before/``, one set of them: an option changed by mistake costs nothing when it is changed back, as
-the two then change places.
+``checkpoints.before/``, one set of them: an option changed by mistake costs nothing when it is changed back,
+as the two then change places.
 """
 
 from __future__ import annotations
