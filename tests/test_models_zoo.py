@@ -147,6 +147,13 @@ def exported(model: SpeakerModel) -> torch.export.ExportedProgram:
 
 
 @torch.inference_mode()
+def same_exported(model: SpeakerModel, program: torch.export.ExportedProgram) -> None:
+    for count, frames in ((1, model.min_frames + 1), (3, 97)):
+        features = utterances(model, count, frames)
+        torch.testing.assert_close(program.module()(features), model(features), rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
 def same_in_onnx(model: SpeakerModel, program: torch.export.ExportedProgram, folder: Path) -> None:
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")
@@ -197,12 +204,7 @@ def test_one_batch_is_learned_by_heart(name: str) -> None:
 
 @pytest.mark.parametrize("name", EXPORTED)
 def test_exported_it_takes_any_length_and_gives_the_same(name: str) -> None:
-    model = small(name)
-    program = exported(model).module()
-    with torch.inference_mode():
-        for count, frames in ((1, model.min_frames + 1), (3, 97)):
-            features = utterances(model, count, frames)
-            torch.testing.assert_close(program(features), model(features), rtol=1e-4, atol=1e-5)
+    same_exported(small(name), exported(small(name)))
 
 
 def test_onnx_gives_the_same(tmp_path: Path) -> None:
@@ -244,5 +246,18 @@ def test_a_real_network_learns_a_batch_by_heart(name: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", SMALL)
-def test_every_network_in_onnx(name: str, tmp_path: Path) -> None:
-    same_in_onnx(small(name), exported(small(name)), tmp_path)
+def test_every_network_exported_and_in_onnx(name: str, tmp_path: Path) -> None:
+    program = exported(small(name))
+    same_exported(small(name), program)
+    same_in_onnx(small(name), program, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_network_exported_and_in_onnx(name: str, tmp_path: Path) -> None:
+    if not light(name):
+        pytest.skip("more than 10 billion MACs; the shrunk one does")
+    model = seen(full(name)).requires_grad_(False)
+    program = exported(model)
+    same_exported(model, program)
+    same_in_onnx(model, program, tmp_path)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.context import ForkProcess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -204,6 +205,36 @@ def test_two_processes_train_one_model_and_go_on_to_the_same_bytes(tmp_path: Pat
     assert timeless(whole) == timeless(parts)
     assert [line["chunks"] for line in curves(whole)] == [96] * 4
     assert curves(whole)[-1]["accuracy"] > 0.5
+
+
+def test_one_process_goes_on_with_the_chunks_of_two(
+    undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Noted(Egs):
+        def __init__(self) -> None:
+            super().__init__()
+            self.read: list[tuple[str, int, list[int]]] = []
+
+        def archive(self, info: ArchiveInfo, epoch: int = 0, rows: np.ndarray | None = None) -> Any:
+            if rows is not None:
+                self.read.append((info.name, epoch, rows.tolist()))
+            return super().archive(info, epoch, rows)
+
+    alone, parts = tmp_path / "alone", tmp_path / "parts"
+    train(alone, stop_after=12)
+    kill_when(parts, "step-000000012.pt", *both(parts))
+    for path in (parts / "checkpoints").glob("step-*.pt"):
+        if path.name > "step-000000012.pt":  # the kill may have come a checkpoint later
+            path.unlink()
+    found = []
+    for out in (alone, parts):
+        egs = Noted()
+        train(out, egs=egs)
+        found.append(egs.read)
+    assert found[0] == found[1] and len(found[0]) > 3
+    assert "another number of processes: same chunks, other bits" in capsys.readouterr().err
+    for one, two in zip(curves(undisturbed), curves(parts), strict=True):
+        assert all(one[name] == two[name] for name in ("lr", "margin", "chunks"))
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_batch_named(tmp_path: Path) -> None:

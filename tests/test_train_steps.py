@@ -216,9 +216,12 @@ def test_a_translated_network_is_translated_once_for_all_lengths(
     (line,) = curves(tmp_path / "whole")
     assert list(line)[-1] == "warmup_seconds" and 0 < line["warmup_seconds"] < line["seconds"]
     assert line["chunks_per_second"] > line["chunks"] / line["seconds"]
+    for stop in (2, None):  # stopped after two steps, then to the end
+        train(tmp_path / "parts", replace(ONE, compile=True), TDNN, egs=Wide(), stop_after=stop)
     train(tmp_path / "plain", ONE, TDNN, egs=Wide())
-    one, other = (load_model(tmp_path / name / "model").state_dict() for name in ("whole", "plain"))
-    assert all(torch.allclose(one[name], other[name], atol=1e-3) for name in one)
+    names = ("whole", "plain", "parts")
+    one, *others = (load_model(tmp_path / name / "model").state_dict() for name in names)
+    assert all(torch.allclose(one[name], other[name], atol=1e-3) for other in others for name in one)
 
 
 @pytest.mark.long
