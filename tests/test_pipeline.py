@@ -7,7 +7,9 @@ import re
 import resource
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from tests.pipeline import arguments, differing, products, run_sh, small_corpus
 
@@ -115,6 +117,24 @@ def test_another_cmvn_than_the_features_were_made_for_is_refused(finished: tuple
     words = arguments(corpus, work, "--stage", "extract", "--stop-stage", "extract", features__cmvn="none")
     done = run_sh(*words, check=False)
     assert done.returncode != 0 and "features.cmvn = none" in done.stderr
+
+
+def test_a_model_takes_the_place_of_training_or_begins_it(finished: tuple[Path, Path]) -> None:
+    corpus, work = finished
+    folder, from_train = model(work), ("--stage", "train")
+    taken = dict(train__model=str(folder / "model"))
+    run_sh(*arguments(corpus, work, *from_train, "--tag", "taken", **taken))
+    results = [json.loads((path / "results.json").read_text()) for path in (folder, work / "exp" / "taken")]
+    assert results[0]["trials"] == results[1]["trials"]
+    assert not (work / "exp" / "taken" / "curves.jsonl").exists()
+    # At a rate of nothing it stays what it began with; only batch norm's means go on.
+    still = dict(train__lr="1e-12", train__final_lr="1e-12", train__epochs="1", train__average="1")
+    still |= dict(train__margin_start_epoch="0", train__margin_end_epoch="0", train__warmup_epochs="0")
+    words = ["--stop-stage", "train", "--tag", "tuned"]
+    run_sh(*arguments(corpus, work, *from_train, *words, train__init=str(folder / "model"), **still))
+    before, after = (load_file(path / "model" / "model.safetensors") for path in (folder, work / "exp/tuned"))
+    moved = {name for name in before if not np.allclose(before[name], after[name], rtol=1e-6, atol=1e-8)}
+    assert moved and all(".running_" in name or ".num_batches_" in name for name in moved)
 
 
 def test_two_processes_under_torchrun_train_on_the_same_chunks(finished: tuple[Path, Path]) -> None:
