@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from pysteps.augment.draw import Voices, draw, loader
 from pysteps.augment.live import Live, longest_factor
@@ -50,6 +52,17 @@ def test_speeds_are_drawn_apart_as_often_as_none() -> None:
 def test_a_chain_with_a_speed_of_its_own_has_no_second_one() -> None:
     found = shares(live(kinds=["speed0.9", "speed1.1+noise"], probability=1.0), epochs=20)
     assert set(found) == {"speed1.1+noise"}
+
+
+def test_the_ecapa_papers_six_copies_and_the_clean_one_are_as_often(repo: Path) -> None:
+    content = yaml.safe_load((repo / "conf" / "augment" / "ecapa.yaml").read_text("utf-8"))
+    assert content.pop("when") == "training"
+    drawn = live(**content)
+    expected = ["", "babble", "noise", "reverb", "tempo0.9+volume", "tempo1.1+volume", "opus"]
+    assert shares(drawn) == pytest.approx(dict.fromkeys(expected, 1 / 7), abs=0.032)  # five deviations
+    chain = draw("s1-u1", "tempo1.1+volume", drawn.options, POOLS)
+    samples = np.random.default_rng(7).standard_normal(8000).astype(np.float32)
+    np.testing.assert_array_equal(drawn.apply(samples, chain), drawn.apply(samples, chain[:1]))
 
 
 def test_probability_of_zero_and_no_kinds_are_clean() -> None:
