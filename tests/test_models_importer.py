@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import zlib
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,31 @@ def test_the_contract_is_what_their_recipes_train_with() -> None:
     assert feature_contract("3dspeaker", 80, {})["features"]["sample_scale"] == 1
     assert feature_contract("3dspeaker", 80, {"sample_scale": 32768.0})["features"]["sample_scale"] == 32768
     assert feature_contract("3dspeaker", 80, {"sample_scale": 2})["features"]["sample_scale"] == 2
+
+
+@pytest.mark.parametrize("bins", [80, 24])
+def test_speechbrains_features_are_theirs_between_200_zeros(bins: int) -> None:
+    rng = np.random.default_rng(bins)
+    wave = (np.convolve(rng.normal(size=8000), [0.1, 0.09, 0.05]) * (0.1 + np.hanning(8002))).astype(
+        np.float32
+    )
+    # Their STFT (center, zeros), one frame at a time, and their filters, one triangle at a time.
+    filled = np.pad(wave.astype(np.float64), 200)
+    hamming = 0.54 - 0.46 * np.cos(2 * np.pi * np.arange(400) / 400)
+    centres = range(200, len(filled) - 199, 160)
+    power = np.stack([np.abs(np.fft.rfft(filled[at - 200 : at + 200] * hamming)) ** 2 for at in centres])
+    edges = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 8000 / 700), bins + 2) / 2595) - 1)
+    frequencies = np.linspace(0, 8000, 201)
+    theirs = []
+    for below, centre in zip(edges, edges[1:-1], strict=False):
+        weights = np.maximum(0, 1 - np.abs(frequencies - centre) / (centre - below))
+        theirs.append(10 * np.log10(np.maximum(power @ weights, 1e-10)))
+    said = feature_contract("speechbrain", bins, {})["features"]
+    known = {field.name for field in fields(FbankOptions)}
+    fbank = Fbank(FbankOptions(**{name: value for name, value in said.items() if name in known}))
+    ours = compute(np.pad(wave, 200), fbank, utt="u") * 10 / np.log(10)
+    assert len(ours) == len(wave) // 160 + 1
+    np.testing.assert_allclose(ours, np.stack(theirs, 1), atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ def waves(module: nn.Module) -> nn.Module:
         ("resnet101", 80, 15_892_448),
         ("resnet34simam", 80, 25_213_760),
         ("resnet100simam", 80, 50_232_896),
+        ("resnet34preact", 80, 15_438_336),  # SpeechBrain's class (1.1.2) as its recipe makes it
         ("resnet34se", 80, 8_684_364 - 32),  # without the bias in front of the first normalisation
         ("thinresnet34", 257, 1_437_078),  # the paper says 1.4 M
         ("fastresnet34", 40, 1_437_078),
@@ -95,6 +96,7 @@ def test_frames_are_those_of_wespeaker(change: dict, value: float) -> None:
         ("resnet", TINY | {"stem": "7x7_pool"}, 8, 32),
         ("resnet", TINY | {"last_stride": 1}, 4, 32 * 5),
         ("resnet", TINY | {"last_stride": 1, "stem": "7x7", "average_bins": True}, 4, 32),
+        ("resnet_preact", {"channels": [4, 4, 6, 8], "blocks": [2, 1, 1, 1]}, 8, 8 * 3),
         ("rescnn", {"channels": 2, "blocks": 1}, 16, 16 * 2),
         ("cnn", {"channels": [2, 3, 4, 5]}, 8, 5 * 3),
         ("cnn", {"channels": [2, 3], "average_bins": True}, 2, 3),
@@ -196,6 +198,23 @@ def test_a_block_whose_last_normalisation_is_zero_hands_its_input_on() -> None:
         torch.testing.assert_close(block(image), image)
 
 
+def test_a_preactivated_block_adds_its_own_to_the_image() -> None:
+    torch.manual_seed(3)
+    for stage, gated in ((1, True), (4, False)):
+        net = encoder("resnet_preact", 8, channels=[3, 3, 4, 4], blocks=[2, 1, 1, 2])
+        block = getattr(net, f"layer{stage}")[1]
+        image = torch.randn(1, block.conv1.in_channels, 4, 6)
+        assert isinstance(block.attention, SqueezeExcitation) is gated
+        nn.init.zeros_(block.conv3.weight)
+        torch.testing.assert_close(block(image), image)  # what is below 0 too
+        nn.init.constant_(block.bn3.bias, 1.0)
+        block.bn3.weight.data.zero_()
+        nn.init.ones_(block.conv3.weight)  # a sum of ones for each channel
+        own = float(block.conv3.in_channels)
+        gate = block.attention(torch.full_like(image, own)) if gated else torch.full_like(image, own)
+        torch.testing.assert_close(block(image), image + gate)
+
+
 def attended(pooling: ChannelAttentivePooling, frames: Tensor) -> Tensor:
     attention = pooling.score(pooling.hidden(frames)).softmax(1)
     mean = (attention * frames).sum(1)
@@ -221,6 +240,8 @@ def test_every_channel_has_its_own_attention() -> None:
         ("resnet", {"attention": "cbam"}, "unknown attention 'cbam'"),
         ("resnet", {"stem": "5x5"}, "unknown stem '5x5'"),
         ("resnet", {"last_stride": 3}, "last_stride 3"),
+        ("resnet_preact", {"blocks": [3, 4, 0, 3]}, r"blocks is \[3, 4, 0, 3\]: .* four stages"),
+        ("resnet_preact", {"channels": [128, 256]}, r"channels is \[128, 256\]"),
         ("cnn", {"channels": []}, "one stage or more"),
         ("cnn", {"convolutions": 0}, "convolutions 0"),
         ("rescnn", {"channels": 0}, "channels 0"),

@@ -34,6 +34,7 @@ _NETWORK: dict[str, dict[str, Any]] = {
     "redimnet": {"channels": 4, "stages": [[1, 1, 2, 0], [2, 1, 1, 2], [2, 1, 1, 2]]},
     "rescnn": {"channels": 4, "blocks": 1},
     "resnet": {"channels": 4, "blocks": [1, 1, 1, 1]},
+    "resnet_preact": {"channels": [4, 4, 8, 8], "blocks": [1, 1, 1, 1]},
     "ssl": {**_WIDTHS, "lora_rank": 2},
     "tdnn": _WIDTHS,
 }

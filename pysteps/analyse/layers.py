@@ -43,6 +43,7 @@ PLACES = {
     "redimnet": Place("encoder.stages.{last}.leave", "time bins"),
     "rescnn": Place("encoder.stages", "bins time"),
     "resnet": Place("encoder.layer4", "bins time"),
+    "resnet_preact": Place("encoder.layer4", "bins time"),
     "tdnn": Place("encoder", "frames"),
     "tdnn_mirror": Place("encoder", "frames"),
 }

@@ -49,11 +49,13 @@ def mel_filters(options: FbankOptions) -> np.ndarray:
     """
     edges = _edges(options)
     bins = np.arange(options.fft_length // 2) * options.sample_rate / options.fft_length
-    if options.mel_slopes == "hertz":
-        edges = hertz(edges)
-    else:
+    if options.mel_slopes == "mel":
         bins = mel(bins)
+    else:
+        edges = hertz(edges)
     left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    if options.mel_slopes == "hertz_even":
+        right = 2 * centre - left
     filters = np.minimum((bins - left) / (centre - left), (right - bins) / (right - centre)).clip(min=0)
     if options.htk_mode:  # HTK rounds the first bin that it uses upwards, and so may lose one
         filters[:, : int(options.low_freq * options.fft_length / options.sample_rate + 1.5)] = 0.0

@@ -13,7 +13,7 @@ from ..formats.frames import FrameGeometry
 
 KINDS = ("fbank", "mfcc", "plp", "spectrogram", "samples")
 WINDOWS = ("povey", "hamming", "hanning", "rectangular", "blackman")
-SLOPES = ("mel", "hertz")
+SLOPES = ("mel", "hertz", "hertz_even")
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class FbankOptions:
 
     Not Kaldi's, for mel-spectrograms as torchaudio.transforms.MelSpectrogram makes them: ``fft_size``
     (points of the FFT, 0: from the frame length), ``periodic_window``, ``mel_slopes`` (filters that are
-    triangles in mel, as Kaldi's, or in hertz) and ``log_offset`` (added before the logarithm, in the place
-    of Kaldi's floor).
+    triangles in mel, as Kaldi's, or in hertz; hertz_even: with the upper slope as steep as the lower one, as
+    SpeechBrain's) and ``log_offset`` (added before the logarithm, in the place of Kaldi's floor).
 
     Nor is the kind ``samples``, without any analysis: a frame is the ``frame_shift`` samples in its middle,
     so the frames of a stretch, side by side, are its waveform. Where VAD takes frames out, what is left

@@ -29,6 +29,7 @@ from .options_frames import (
 from .options_images import (
     CnnOptions,
     ERes2NetOptions,
+    PreActResNetOptions,
     ReDimNetOptions,
     ResCnnOptions,
     ResNetOptions,
@@ -94,6 +95,9 @@ ENCODERS: Registry[Kind] = Registry(
         ),
         "rescnn": Kind(ResCnnOptions, "rescnn:ResCnnEncoder", "Li et al., 2017, arXiv:1705.02304"),
         "resnet": Kind(ResNetOptions, "resnet:ResNetEncoder", "He et al., CVPR 2016, arXiv:1512.03385"),
+        "resnet_preact": Kind(
+            PreActResNetOptions, "resnet_preact:PreActResNetEncoder", "He et al., ECCV 2016, arXiv:1603.05027"
+        ),
         "ssl": Kind(SslOptions, "ssl:SslEncoder", "Yang et al., Interspeech 2021, arXiv:2105.01051"),
         "tdnn": Kind(TdnnOptions, "tdnn:TdnnEncoder", "Snyder et al., ICASSP 2018"),
         "tdnn_mirror": Kind(TdnnOptions, "speechbrain:MirrorTdnnEncoder", "Snyder et al., ICASSP 2018"),

@@ -40,7 +40,7 @@ FRONT_ENDS: dict[str, dict[str, Any]] = {
         "preemphasis": 0.0,
         "remove_dc_offset": False,
         "low_freq": 0.0,
-        "mel_slopes": "hertz",
+        "mel_slopes": "hertz_even",
         "log_offset": 1e-10,
     },
     "redimnet": {

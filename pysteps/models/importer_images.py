@@ -1,8 +1,9 @@
-"""The 2-D networks of WeSpeaker and 3D-Speaker, tensor by tensor: ResNet, CAM++, ERes2NetV2.
+"""The 2-D networks of WeSpeaker, 3D-Speaker and SpeechBrain, tensor by tensor: ResNet, CAM++, ERes2NetV2.
 
-Their images are [channels, bins, time]. Those of our CAM++ and ERes2NetV2 are [channels, time, bins], so
-2-D kernels are turned; their frames hold a channel's bins side by side and ours a bin's channels, so what
-follows such frames is regrouped. Our ResNet keeps their order.
+Images of the first two are [channels, bins, time]. Those of our CAM++ and ERes2NetV2 are [channels, time,
+bins], so 2-D kernels are turned; their frames hold a channel's bins side by side and ours a bin's channels,
+so what follows such frames is regrouped. Our ResNet keeps their order. SpeechBrain's images are [channels,
+time, bins], but its frames are as our ResNets': its kernels are turned and nothing else.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+
+from torch import Tensor
 
 from .importer_rules import (
     BOTH,
@@ -19,6 +22,7 @@ from .importer_rules import (
     Rule,
     State,
     count,
+    decibels,
     ends,
     ends_options,
     numbered,
@@ -197,4 +201,48 @@ def _resnet(two: bool) -> Family:
     )
 
 
-FAMILIES = (_resnet(True), _resnet(False), CAMPPLUS, _eres2net(True), _eres2net(False))
+def _preact_options(state: State) -> dict[str, Any]:
+    channels = [state[f"layer{stage}.0.conv1.weight"].shape[0] for stage in (1, 2, 3, 4)]
+    hidden = state["attention.0.weight"]
+    return {
+        "encoder": "resnet_preact",
+        "network": {
+            "channels": channels,
+            "blocks": [count(state, rf"layer{stage}\.(\d+)\..*") for stage in (1, 2, 3, 4)],
+        },
+        "pooling": "channel_asp",
+        "pool": {"attention_channels": hidden.shape[0]},
+        "pooled_norm": True,
+        "xvector_norm": True,
+        "xvector_dim": state["fc_embed.weight"].shape[0],
+        "feature_dim": 8 * hidden.shape[1] // channels[-1],
+    }
+
+
+def _decibels_turned(tensor: Tensor, state: State) -> Tensor:
+    return decibels(turned(tensor, state), state)
+
+
+_PREACT = r"(layer[1-4]\.\d+)\."
+PREACT_RESNET = Family(
+    name="pre-activated ResNet",
+    sources=("speechbrain",),
+    marks=("conv1.weight", "layer4.0.conv3.weight", "attention.3.weight", "fc_embed.weight"),
+    options=_preact_options,
+    rules=(
+        Rule(r"conv1\.weight", r"encoder.conv1.weight", _decibels_turned),
+        Rule(rf"bn1\.{NORM}", r"encoder.bn1.\1"),
+        Rule(rf"{_PREACT}(conv\d)\.weight", r"encoder.\1.\2.weight", turned),
+        Rule(rf"{_PREACT}(bn\d)\.{NORM}", r"encoder.\1.\2.\3"),
+        Rule(rf"{_PREACT}downsample\.(\d)\.{NORM}", r"encoder.\1.shortcut.\2.\3"),
+        Rule(rf"{_PREACT}se\.fc\.0\.{BOTH}", r"encoder.\1.attention.squeeze.\2"),
+        Rule(rf"{_PREACT}se\.fc\.2\.{BOTH}", r"encoder.\1.attention.excite.\2"),
+        Rule(rf"attention\.([02])\.{NORM}", r"pooling.hidden.\1.\2"),
+        Rule(rf"attention\.3\.{BOTH}", r"pooling.score.\1"),
+        Rule(rf"norm_stats\.{NORM}", r"projector.0.\1"),
+        Rule(rf"fc_embed\.{BOTH}", r"projector.1.\1"),
+        Rule(rf"norm_embed\.{NORM}", r"projector.2.\1"),
+    ),
+    unused=(CLASSIFIER,),
+)
+FAMILIES = (_resnet(True), _resnet(False), CAMPPLUS, _eres2net(True), _eres2net(False), PREACT_RESNET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,8 +62,13 @@ def count(state: State, pattern: str) -> int:
 
 
 def turned(tensor: Tensor, state: State) -> Tensor:
-    """A kernel [out, in, bins, time] as [out, in, time, bins]."""
+    """A kernel [out, in, bins, time] as [out, in, time, bins], or the other way."""
     return tensor.transpose(2, 3)
+
+
+def decibels(tensor: Tensor, state: State) -> Tensor:
+    """SpeechBrain's features are in decibels, ours are natural logarithms: the first layer takes it up."""
+    return tensor * (10 / math.log(10))
 
 
 def regrouped(channels: Callable[[State], int], parts: int = 1) -> Callable[[Tensor, State], Tensor]:

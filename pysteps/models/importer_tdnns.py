@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ from .importer_rules import (
     Rule,
     State,
     count,
+    decibels,
     ends,
     ends_options,
     numbered,
@@ -105,11 +105,6 @@ def _mirror_ecapa_options(state: State) -> dict[str, Any]:
         "xvector_dim": state["fc.conv.weight"].shape[0],
         "feature_dim": first.shape[1],
     }
-
-
-def decibels(tensor: Tensor, state: State) -> Tensor:
-    """SpeechBrain's features are in decibels, ours are natural logarithms: the first layer takes it up."""
-    return tensor * (10 / math.log(10))
 
 
 def _mirror_ecapa_rules(change: Callable[[Tensor, State], Tensor] | None) -> tuple[Rule, ...]:

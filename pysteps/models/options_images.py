@@ -68,6 +68,20 @@ class ResNetOptions:
 
 
 @dataclass
+class PreActResNetOptions:
+    """channels, blocks: of each of the four stages."""
+
+    channels: list[int] = field(default_factory=lambda: [128, 128, 256, 256])
+    blocks: list[int] = field(default_factory=lambda: [3, 4, 6, 3])
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "blocks"):
+            found = getattr(self, name)
+            if len(found) != 4 or min(found) < 1:
+                raise InputError(f"{name} is {found}: a number of 1 or more for each of four stages")
+
+
+@dataclass
 class ERes2NetOptions:
     """channels: width of the first stage, doubled in each later one; blocks: in each of the four stages;
     base_width: channels of a group for 64 of a stage; scale: groups of a block."""

@@ -19,15 +19,20 @@ from .pooling import given_scores, mean_and_deviation
 
 
 class MirrorConv(FrameConv):
-    """A convolution that keeps the length by mirroring the frames at both ends of the utterance."""
+    """A convolution that keeps the length by mirroring the frames at both ends of the utterance.
+
+    Cut out and turned round: torch's own reflection has no deterministic way back on a GPU, and training asks
+    for one.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int) -> None:
         super().__init__(inputs, outputs, kernel, dilation)
         self.ends = dilation * (kernel - 1) // 2
 
     def forward(self, frames: Tensor) -> Tensor:
-        filled = F.pad(frames.transpose(1, 2), (self.ends, self.ends), mode="reflect").transpose(1, 2)
-        return super().forward(filled)
+        rows = frames.mT
+        before, after = rows[..., 1 : self.ends + 1], rows[..., -self.ends - 1 : -1]
+        return super().forward(torch.cat((before.flip(2), rows, after.flip(2)), dim=2).mT)
 
 
 class MirrorEcapaEncoder(EcapaEncoder):
