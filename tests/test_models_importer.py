@@ -23,8 +23,9 @@ import soundfile
 import torch
 import yaml
 
+from pysteps.features.contract import FeaturesOptions
 from pysteps.features.fbank import Fbank, compute
-from pysteps.features.options import FbankOptions, FeaturesOptions
+from pysteps.features.options import FbankOptions
 from pysteps.formats.errors import InputError
 from pysteps.metrics.detection import eer
 from pysteps.models.importer import FRONT_ENDS, feature_contract, import_weights
