@@ -17,10 +17,10 @@ from tests.test_models_zoo import (
     exported,
     reached_by_slopes,
     same_alone,
+    same_exported,
     same_in_onnx,
     steps_in_bf16,
     takes_its_shortest,
-    utterances,
     weighs_frames,
 )
 from tests.zoo import seen
@@ -82,8 +82,5 @@ def test_what_every_network_is_asked(name: str) -> None:
 def test_exported_it_takes_any_length_and_gives_the_same(name: str, tmp_path: Path) -> None:
     model = small(name)
     program = exported(model)
-    with torch.inference_mode():
-        for count, frames in ((1, model.min_frames + 1), (3, 97)):
-            features = utterances(model, count, frames)
-            torch.testing.assert_close(program.module()(features), model(features), rtol=1e-4, atol=1e-5)
+    same_exported(model, program)
     same_in_onnx(model, program, tmp_path)

@@ -10,7 +10,7 @@ import pytest
 
 from pysteps.formats.errors import InputError
 from pysteps.formats.stamps import Unit
-from pysteps.train.owner import give_up, refuse_another, take_up
+from pysteps.train.owner import give_up, refuse_another, take_up, written
 
 
 def unit_of(folder: Path, lr: float, **more: object) -> Unit:
@@ -69,6 +69,40 @@ def test_force_removes_the_trainings_own_checkpoints_alone(tmp_path: Path) -> No
     assert held(tmp_path) == {"checkpoints.before": "0.2"}
     give_up(two)
     assert not held(tmp_path)
+
+
+def test_half_a_set_takes_no_whole_ones_place(tmp_path: Path) -> None:
+    one, two = unit_of(tmp_path, 0.1), unit_of(tmp_path, 0.2)
+    train(one)
+    train(two)
+    (tmp_path / "checkpoints" / "key").unlink()  # as a kill in the middle of --force leaves it
+    take_up(unit_of(tmp_path, 0.3))
+    assert held(tmp_path) == {"checkpoints.before": "0.1"}
+
+
+def test_without_the_inputs_of_a_training_nothing_is_removed(tmp_path: Path) -> None:
+    given = tmp_path / "egs.json"
+    given.write_text("{}")
+    one = replace(unit_of(tmp_path / "exp", 0.1), inputs=(given,))
+    train(one)
+    given.unlink()
+    give_up(one)
+    assert held(one.folder) == {"checkpoints": "0.1"} and written(one).name == "checkpoints.before"
+
+
+def test_what_cannot_be_set_aside_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = unit_of(tmp_path, 0.1)
+    train(one)
+    train(unit_of(tmp_path, 0.2))
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)  # another user's files
+    with pytest.raises(InputError, match=r"checkpoints\.moving: cannot become checkpoints\.before.*remove"):
+        take_up(unit_of(tmp_path, 0.3))
+
+
+def test_of_the_disk_a_trainings_own_checkpoints_count_as_written(tmp_path: Path) -> None:
+    one, two = unit_of(tmp_path, 0.1), unit_of(tmp_path, 0.2)
+    train(one)
+    assert (written(one).name, written(two).name) == ("checkpoints", "checkpoints.before")
 
 
 @pytest.mark.parametrize("back", [False, True])

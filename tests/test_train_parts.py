@@ -12,6 +12,7 @@ import torch
 import yaml
 
 from pysteps.egs.reader import ArchiveInfo
+from pysteps.formats.atomic import asking
 from pysteps.formats.errors import InputError
 from pysteps.train.arithmetic import choose_precision
 from pysteps.train.checkpoint import Checkpoints, mean_of, refuse_changes
@@ -232,6 +233,17 @@ def test_masked_features_are_zero_elsewhere_untouched() -> None:
 
 
 # --- checkpoints
+
+
+def test_a_training_that_is_no_longer_wanted_removes_no_models(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise InputError("left over")
+
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save_epoch({"w": torch.tensor([1.0])}, 1, [1])
+    with asking(refuse), pytest.raises(InputError, match="left over"):
+        checkpoints.save_epoch({"w": torch.tensor([2.0])}, 2, [])
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-00001.pt"]
 
 
 def test_checkpoints_keep_two_and_the_models_to_average(tmp_path: Path) -> None:

@@ -61,6 +61,11 @@ def asking(check: Callable[[], None]) -> Iterator[None]:
         _CHECK.reset(before)
 
 
+def ask() -> None:
+    """Call the check of ``asking`` that this is within, if any: before a file is removed."""
+    _CHECK.get(_nothing)()
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO]:
     """Open a temporary neighbour of ``path``; on success fsync it and rename it over ``path``.
@@ -84,7 +89,7 @@ def replacing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO]:
                 handle.close()
         if disk.failure is not None:
             raise disk.failure
-        _CHECK.get(_nothing)()
+        ask()
         with _refusing(path):
             os.replace(part, path)
     except BaseException as error:

@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..formats.run import Run
-from ..train.owner import PLACES
+from ..train import owner
+from ..train import stage as train
 
 MARGIN = 1.02  # logs, temporary files, what the formulas do not know
 SPARE = 1 << 20
@@ -19,9 +20,6 @@ def places(run: Run, stage: str) -> list[Path]:
     exp = run.exp
     fixed = {
         "egs": [run.egs],
-        "train": [
-            exp / part for part in (*PLACES, "model", "curves.jsonl", "tensorboard", "wandb", "clearml")
-        ],
         "extract": [exp / "xvectors"],
         "backend": [exp / "backend"],
         "score": [exp / part for part in ("scores", "results.json", "report.html", "det.png")],
@@ -34,6 +32,9 @@ def places(run: Run, stage: str) -> list[Path]:
             if path.name not in ("feats", "vad")
         ],
     }
+    if stage == "train":
+        others = (exp / part for part in ("model", "curves.jsonl", "tensorboard", "wandb", "clearml"))
+        return [*(owner.written(unit) for unit in train.units(run)), *others]
     if stage in fixed:
         return fixed[stage]
     if stage == "prepare":

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..formats.atomic import replacing
+from ..formats.atomic import ask, replacing
 from ..formats.errors import InputError
 
 
@@ -34,6 +34,7 @@ class Checkpoints:
         """Write the model after ``epoch`` (from 1) if it is ``needed``; those of epochs that are not go."""
         if epoch in needed:
             _write(self.folder / f"epoch-{epoch:05d}.pt", dict(model))
+        ask()
         for path in self._found("epoch"):
             if int(path.stem.split("-")[1]) not in needed:
                 path.unlink(missing_ok=True)

@@ -22,20 +22,21 @@ PLACES = ("checkpoints", "checkpoints.before", "checkpoints.moving")
 
 def take_up(unit: Unit) -> None:
     """Afterwards ``checkpoints`` is of ``unit``'s training, its own ones or none yet; the log says which."""
-    said = _settle(unit)
-    if said:
-        print(f"train: {said}", file=sys.stderr)
-    folder = unit.folder / "checkpoints"
-    if not _is_of(folder, unit.key()):
-        _remove(folder)
+    key, folder = unit.key(), unit.folder / PLACES[0]
+    _settle(unit, key)
+    if not _is_of(folder, key):
         write_text(folder / BEGUN, json.dumps(unit.content(), sort_keys=True, indent=1) + "\n")
-        write_text(folder / "key", unit.key() + "\n")
+        write_text(folder / "key", key + "\n")
 
 
 def give_up(unit: Unit) -> None:
-    """Remove the checkpoints of ``unit``'s training; those of another one are set aside."""
-    _settle(unit)
-    _remove(unit.folder / "checkpoints")
+    """Remove the checkpoints of ``unit``'s training; those of another one are set aside.
+
+    Without the training's inputs nobody can say whose they are: they stay, and the stage says what it misses.
+    """
+    if all(path.is_file() for path in unit.inputs):
+        _settle(unit, unit.key())
+        _remove(unit.folder / PLACES[0])
 
 
 def refuse_another(unit: Unit, key: str) -> None:
@@ -44,31 +45,36 @@ def refuse_another(unit: Unit, key: str) -> None:
     A training whose driver was killed may outlive it in a queue: no checkpoint and no model of it must get
     among those of the training that took its place.
     """
-    folder = unit.folder / "checkpoints"
+    folder = unit.folder / PLACES[0]
     if not _is_of(folder, key):
         said = "training has begun anew meanwhile: this job is left over from an earlier run"
         raise InputError(said, where=folder, mend="nothing to mend: the newer one goes on")
 
 
-def _settle(unit: Unit) -> str | None:
-    # Only names change here, in an order in which a kill at any moment loses no set of checkpoints.
+def written(unit: Unit) -> Path:
+    """The set of checkpoints that ``unit``'s training goes on with, or that goes when it begins."""
+    known = all(path.is_file() for path in unit.inputs)
+    now, before, _ = (unit.folder / place for place in PLACES)
+    return now if known and _is_of(now, unit.key()) else before
+
+
+def _settle(unit: Unit, key: str) -> None:
+    # In an order in which a kill at any moment loses no whole set but the one that has to go.
     now, before, moving = (unit.folder / place for place in PLACES)
     if moving.exists():  # killed here
-        moving.rename(now if before.exists() else before)
-    if _is_of(now, unit.key()):
-        return None
-    said = None
-    if any(now.glob("step-*.pt")):
-        said = f"these checkpoints are of another training ({_why(now, unit)}): set aside as {before.name}"
-        now.rename(moving)
-    if _is_of(before, unit.key()):
-        _remove(now)
-        before.rename(now)
-        said = f"going on with {before.name}" + (f"; {said}" if said else "")
+        _move(moving, now if before.exists() else before)
+    if _is_of(now, key):
+        return
+    if (now / "key").is_file() and any(now.glob("step-*.pt")):
+        _say(f"these checkpoints are of another training ({_why(now, unit)}): set aside as {before.name}")
+        _move(now, moving)
+    _remove(now)
+    if _is_of(before, key):
+        _say(f"going on with {before.name}")
+        _move(before, now)
     if moving.exists():
         _remove(before)
-        moving.rename(before)
-    return said
+        _move(moving, before)
 
 
 def _is_of(folder: Path, key: str) -> bool:
@@ -76,9 +82,21 @@ def _is_of(folder: Path, key: str) -> bool:
     return path.is_file() and path.read_text("utf-8").strip() == key
 
 
+def _move(folder: Path, name: Path) -> None:
+    try:
+        folder.rename(name)
+    except OSError as error:
+        mend = f"remove {name}, or let this user write there"
+        raise InputError(f"cannot become {name.name}: {error.strerror}", where=folder, mend=mend) from error
+
+
 def _remove(folder: Path) -> None:
     (folder / "key").unlink(missing_ok=True)  # first: half a set is nobody's
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _say(what: str) -> None:
+    print(f"train: {what}", file=sys.stderr)
 
 
 def _why(folder: Path, unit: Unit) -> str:

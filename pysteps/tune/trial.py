@@ -16,6 +16,7 @@ from ..formats.errors import InputError
 from ..formats.run import Run
 from ..train import stage as train
 from ..train.options import TrainOptions
+from ..train.owner import PLACES
 from ..train.phases import judged_by, phases_of
 from .values import apply
 
@@ -95,7 +96,7 @@ def _failing() -> Iterator[None]:
 
 def tidy(folder: Path, model: bool) -> None:
     """Remove what a finished trial does not need: its checkpoints; its ``model``, unless that is to stay."""
-    gone = ["checkpoints"] if model else ["checkpoints", "model"]
+    gone = PLACES if model else (*PLACES, "model")
     if not model:
         (folder / ".train.done.json").unlink(missing_ok=True)
     for name in gone:
