@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pysteps.features.deltas import kernels, slopes
 from pysteps.features.fbank import Fbank, compute, dithered
+from pysteps.features.mel import mel_filters
 from pysteps.features.options import FbankOptions
 from pysteps.formats.errors import InputError
 from pysteps.formats.frames import FrameGeometry
@@ -241,3 +242,13 @@ def test_options_and_frames_do_not_import_torch() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_even_triangles_in_hertz_are_as_steep_on_both_sides() -> None:
+    options = FbankOptions(num_mel_bins=20, low_freq=0.0, high_freq=8000.0, mel_slopes="hertz_even")
+    top = 1127 * np.log(1 + 8000 / 700)
+    points = 700 * np.expm1(np.arange(22) * top / 21 / 1127)  # even steps in mel, in hertz
+    bins = np.arange(options.fft_length // 2) * 16000 / options.fft_length
+    sides = zip(points[:-2], points[1:-1], strict=True)
+    expected = [np.clip(1 - abs(bins - c) / (c - a), 0, None) for a, c in sides]
+    np.testing.assert_allclose(mel_filters(options)[:, : len(bins)], expected, atol=1e-5)
