@@ -15,6 +15,7 @@ from pysteps.formats.run import Run
 from pysteps.recipe import clean, disk, plan, space, status
 from pysteps.recipe.options import parse
 from pysteps.recipe.resolve import resolve
+from pysteps.train import owner
 from tests.pipeline import REPO, arguments, small_corpus
 
 STAGES = ("audio", "vad", "augment", "features", "egs")
@@ -130,6 +131,18 @@ def test_a_plan_for_other_copies_of_the_same_egs_is_made_though_their_sets_are_n
 def test_what_is_there_already_needs_no_disk(made: Made) -> None:
     rows = {row.stage: row for row in plan.rows(made.run, list(STAGES), force=True)}
     assert (rows["features"].rest or 0.0) < 0.2 * made.took["features"]
+
+
+def test_checkpoints_that_a_training_sets_aside_go_on_taking_disk(made: Made) -> None:
+    other = replace(made.run, options={**made.run.options, "train": {**made.run.options["train"], "lr": 0.5}})
+    ours = status.units_of(made.run)["train"][0]
+    owner.take_up(ours)
+    (made.run.exp / "checkpoints" / "step-000000001.pt").write_bytes(b"x" * 100_000)
+    # The other training keeps these and removes what was set aside before: only that would be room to it.
+    named = [{path.name for path in space.places(run, "train")} for run in (made.run, other)]
+    assert named[0] - named[1] == {"checkpoints"} and named[1] - named[0] == {"checkpoints.before"}
+    assert space.used(space.places(made.run, "train")) - space.used(space.places(other, "train")) >= 100_000
+    owner.give_up(ours)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from pysteps.train.options import TrainOptions
 
 EVERY = [
     "aam", "aam subcentres=2 top=2", "am", "aproto", "asoftmax", "contrastive", "contrastive distance=cosine",
+    "contrastive mining=hard",
     "ge2e", "ge2e method=contrast", "proto", "proto scale=0.1",
     "softmax", "softmax + center", "softmax + ring",
     "sphereface2 type=A", "sphereface2 type=C", "triplet", "triplet distance=l2",
@@ -219,6 +220,16 @@ def test_contrastive_of_cosines() -> None:
     for place, own, others in ((0, 0.6, (1.0, 2.0)), (2, 1.0, (1.0, 0.4))):  # angles between them
         apart = [max(0, 0.9 - (1 - math.cos(angle))) ** 2 / 2 for angle in others]
         assert found[place] == pytest.approx((1 - math.cos(own)) ** 2 / 2 + sum(apart) / 2, rel=1e-5)
+
+
+def test_contrastive_hard_pushes_from_the_nearest_other_alone() -> None:
+    found = losses("contrastive distance=cosine margin=0.9 mining=hard", PLACES, LABELS)
+    # The nearest others of 0.0, 0.6, 1.0 and 2.0 lie 1.0, 0.4, 0.4 and 1.4 away: 1 - cos 1.4 = 0.83.
+    for place, (own, other) in enumerate([(0.6, 1.0), (0.6, 0.4), (1.0, 0.4), (1.0, 1.4)]):
+        apart = (0.9 - (1 - math.cos(other))) ** 2 / 2
+        assert found[place] == pytest.approx((1 - math.cos(own)) ** 2 / 2 + apart, rel=1e-5)
+    (far, *_) = losses("contrastive distance=cosine margin=0.3 mining=hard", PLACES, LABELS)
+    assert far == pytest.approx((1 - math.cos(0.6)) ** 2 / 2, rel=1e-5)  # 1 - cos 1.0 = 0.46: beyond the margin
 
 
 def test_prototypical() -> None:

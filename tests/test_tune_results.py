@@ -36,6 +36,18 @@ def test_only_the_best_model_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(list(folder.glob("trials/*/curves.jsonl"))) == 3
 
 
+@pytest.mark.parametrize("model", [False, True])
+def test_a_finished_trial_keeps_no_checkpoints_in_any_place(tmp_path: Path, model: bool) -> None:
+    for name in ("checkpoints", "checkpoints.before", "checkpoints.moving", "model"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_text("a")
+    for name in (".train.done.json", "curves.jsonl"):
+        (tmp_path / name).write_text("{}")
+    trials.tidy(tmp_path, model)
+    kept = [".train.done.json", "curves.jsonl", "model"] if model else ["curves.jsonl"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+
+
 def test_the_best_conf_files_train_to_the_trials_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,13 +110,16 @@ class TripletWords:
 
 @dataclass(frozen=True)
 class ContrastiveWords:
-    """distance: as of triplet; margin: distance from which on two speakers are far enough apart."""
+    """distance: as of triplet; margin: distance from which on two speakers are far enough apart; mining: all
+    other speakers' chunks are pushed away, or hard, the nearest one alone."""
 
     distance: str = "l2"
     margin: float = 1.0
+    mining: str = "all"
 
     def __post_init__(self) -> None:
         _known("distance", self.distance, DISTANCES)
+        _known("mining", self.mining, ("all", "hard"))
         _least(self, margin=0)
 
 

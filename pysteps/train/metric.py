@@ -106,7 +106,11 @@ class TripletHead(PairHead):
 
 class ContrastiveHead(PairHead):
     """d^2 / 2 of two chunks of one speaker, max(0, margin - d)^2 / 2 of two speakers' (Hadsell et al., CVPR
-    2006, eq. 4), either kind of pair by its mean: a batch has many more of the second kind."""
+    2006, eq. 4), either kind of pair by its mean: a batch has many more of the second kind.
+
+    Most of those are beyond the margin soon, and a mean over all of them hardly pushes any more. With mining
+    hard a chunk is pushed away from its nearest other alone, as in batch hard triplets.
+    """
 
     def forward(self, xvectors: Tensor, labels: Tensor, margin: float = 0.0) -> tuple[Tensor, Tensor]:
         """Logits: minus the distance to the nearest other chunk. ``margin`` is of no use: see the words."""
@@ -115,9 +119,10 @@ class ContrastiveHead(PairHead):
             distance = distances(xvectors, self.words.distance)
             own, other = positives(labels)
             together = torch.where(own, distance.square(), 0).sum(dim=1) / (self.each - 1)
-            apart = torch.where(other, F.relu(self.words.margin - distance).square(), 0).sum(dim=1)
-            losses = together / 2 + apart / (len(labels) - self.each) / 2
-            return losses, self.nearest(distance, labels)
+            near = torch.where(other, F.relu(self.words.margin - distance).square(), 0)
+            hard = self.words.mining == "hard"
+            apart = near.amax(dim=1) if hard else near.sum(dim=1) / (len(labels) - self.each)
+            return (together + apart) / 2, self.nearest(distance, labels)
 
 
 class PrototypicalHead(PairHead):
