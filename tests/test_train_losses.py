@@ -229,7 +229,7 @@ def test_contrastive_hard_pushes_from_the_nearest_other_alone() -> None:
         apart = (0.9 - (1 - math.cos(other))) ** 2 / 2
         assert found[place] == pytest.approx((1 - math.cos(own)) ** 2 / 2 + apart, rel=1e-5)
     (far, *_) = losses("contrastive distance=cosine margin=0.3 mining=hard", PLACES, LABELS)
-    assert far == pytest.approx((1 - math.cos(0.6)) ** 2 / 2, rel=1e-5)  # 1 - cos 1.0 = 0.46: beyond the margin
+    assert far == pytest.approx((1 - math.cos(0.6)) ** 2 / 2, rel=1e-5)  # 1 - cos 1.0 = 0.46: too far
 
 
 def test_prototypical() -> None:
